@@ -23,7 +23,7 @@ from nodes.pipeline.planner.policies import POLICIES, Chosen, choose
 from nodes.pipeline.planner.problem import Problem, Satellite
 from nodes.pipeline.planner.search import Exhausted, Infeasible
 from nodes.pipeline.proposal import propose
-from nodes.pipeline.stages.process import Stage
+from nodes.pipeline.stages.process import Common
 from nodes.pipeline.stages.prompt import Prompt
 from scenarios.orbit_llm.way import Way
 
@@ -45,7 +45,7 @@ class Asking(Prompt):
             if self.plans:
                 Prompt.Config.__post_init__(self)
             else:
-                Stage.Config.__post_init__(self)
+                Common.__post_init__(self)
             if unknown := [name for name in self.policies if name not in POLICIES]:
                 raise Unfit(f"`policies` with {unknown[0]!r}", f"some of {', '.join(POLICIES)}")
             for way in map(Way.of, self.ways):

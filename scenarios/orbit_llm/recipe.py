@@ -92,7 +92,12 @@ def compose(parameters: Parameters, options: RecipeOptions) -> dict[str, Any]:
         "ways": [str(way) for way in ways(tables, satellites)],
         **({"stages": parameters.stages} if parameters.stages else {}),
     }
-    stages = {"name": "stage", "nodes": others, "run": "nodes.pipeline.stages.process:Stage", "config": common}
+    stages = {
+        "name": "stage",
+        "nodes": others,
+        "run": "nodes.pipeline.stages.process:Stage",
+        "config": common | {"source": first},
+    }
     return {
         "analysis": ANALYSIS,
         "topology": "topologies.leo",

@@ -111,7 +111,7 @@ class World:
 
     def restart(self, name: str) -> None:
         """A node loses all that it knows."""
-        self.cores[name] = StageCore(name, MODEL, self.window, lambda to: frozenset((name, to)) not in self.cut)
+        self.cores[name] = StageCore(name, SOURCE, MODEL, self.window, lambda to: frozenset((name, to)) not in self.cut)
         self.engines[name] = self._make_engine()
         self.working.pop(name, None)
 

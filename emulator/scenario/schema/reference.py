@@ -106,7 +106,7 @@ def _programs() -> Iterator[str]:
 def _program(reference: str) -> Iterator[str]:
     """The `config` of a bundled node program."""
     program = attribute(reference, Path.cwd())
-    comments = _comments(program.Config)
+    comments = {name: said for each in reversed(program.Config.__mro__[:-1]) for name, said in _comments(each).items()}
     yield f'### `run = "{reference}"`\n'
     yield f"{_one_line((program.__doc__ or '').partition(chr(10) * 2)[0])}\n"
     yield _HEAD
@@ -116,13 +116,13 @@ def _program(reference: str) -> Iterator[str]:
 
 
 def _comments(config: type) -> dict[str, str]:
-    """The comment on the line of each field of a class."""
+    """The comment on the line of each field of a class, those of its bases left out."""
     fields: dict[str, str] = {}
     name = ""
     for token in generate_tokens(StringIO(dedent(getsource(config))).readline):
         if token.type == NAME and token.line[: token.start[1]].strip() == "":
             name = token.string
-        if token.type == COMMENT and name:
+        if token.type == COMMENT and name and not token.string.startswith("# fmt:"):
             fields.setdefault(name, token.string.lstrip("# "))
         if token.type == NEWLINE:
             name = ""

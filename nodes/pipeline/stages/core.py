@@ -81,17 +81,17 @@ class _Order:
 
 
 class StageCore:
-    """One node: `me` by name. `window` is the most chunks between two stages, waiting or on the way.
+    """One node: `me` by name. `source` is the node that drives requests, and nobody else does.
 
-    `connected(node)` says whether there is a connection now.
+    `window` is the most chunks between two stages, waiting or on the way. `connected(node)` says whether there is a
+    connection now.
     """
 
-    def __init__(self, me: str, model: bytes, window: int, connected: Callable[[str], bool]) -> None:
+    def __init__(self, me: str, source: str, model: bytes, window: int, connected: Callable[[str], bool]) -> None:
         self.rejected: Counter[str] = Counter()
         self.request = self.epoch = 0
-        self.source = ""  # the node that drives the request, and alone begins its epochs
         self.queue: deque[tuple[Chunk, float]] = deque()  # and when it came
-        self._me, self._model, self._window, self._connected = me, model, window, connected
+        self._me, self._source, self._model, self._window, self._connected = me, source, model, window, connected
         self._messages: list[tuple[str, Message]] = []
         self._orders: deque[_Order] = deque()
         self._busy: _Order | None = None  # at the engine
@@ -100,14 +100,17 @@ class StageCore:
         self._held: list[int] = []  # tokens with keys and values, by segment
         self._begun = self._was_cut = False
         self._leave()
+        self._placed = True  # before the first request there is nothing to place
 
     def _leave(self) -> None:
         """The epoch is over."""
         self._number: int | None = None  # of the segment that this node runs
         self._before = self._after = ""
+        self._holder = ""  # of the keys and values of its segment: another node, or this one
         self._kept = 0
         self._expected = 0  # offset of the next chunk
         self._placed = self._prepared = self._ready = False
+        self._early: list[tuple[str, Keys]] = []  # and who sent them, before the placement
         self._imported: dict[int, int] = {}  # tokens by block; 0: on the way to the engine
         self._sent: deque[int] = deque()  # ends of chunks that the next stage has not begun
         self.queue.clear()
@@ -146,31 +149,33 @@ class StageCore:
         """A message has arrived."""
         term = (message.request, message.epoch)
         known = (self.request, self.epoch)
-        if isinstance(message, Probe) and term > known and (message.request > self.request or sender == self.source):
-            self._probe(sender, message)
+        if isinstance(message, Probe | Place) and sender != self._source:
+            self.rejected["stranger"] += 1
+        elif isinstance(message, Probe) and term > known:
+            self._probe(message)
         elif term != known:
             self.rejected["stale"] += 1
         elif isinstance(message, Keys):
-            self._keys(message)
+            self._keys(sender, message)
         elif isinstance(message, Chunk):
             self._chunk(sender, message, now_s)
         elif isinstance(message, Taken) and sender == self._after:
             while self._sent and self._sent[0] <= message.end:
                 self._sent.popleft()
-        elif isinstance(message, Place) and sender == self.source:
+        elif isinstance(message, Place):
             self._place(message)
-        elif isinstance(message, Probe) and sender == self.source and not self._placed:
+        elif isinstance(message, Probe) and not self._placed:
             self._say_held()
         else:
             self.rejected["stranger"] += 1
 
     # Epochs
 
-    def _probe(self, sender: str, probe: Probe) -> None:
+    def _probe(self, probe: Probe) -> None:
         new = probe.request > self.request
         self._was_cut = bool(self._after) and self._after != self._me and not self._connected(self._after)
         self._leave()
-        self.request, self.epoch, self.source = probe.request, probe.epoch, sender
+        self.request, self.epoch = probe.request, probe.epoch
         if new:
             self._segments = [_segment(each) for each in probe.segments]
             self._prompt_tokens = probe.prompt_tokens
@@ -196,26 +201,32 @@ class StageCore:
         for number, (node, holder) in enumerate(zip(nodes, holders, strict=True)):
             if node == self._me:
                 self._number = number
-                self._before = nodes[number - 1] if number else self.source
-                self._after = nodes[number + 1] if number + 1 < len(nodes) else self.source
+                self._before = nodes[number - 1] if number else self._source
+                self._after = nodes[number + 1] if number + 1 < len(nodes) else self._source
+                self._holder = holder
                 before = self._segments[number - 1] if number else None
                 self._order(Prepare(before, self._segments[number], place.kept))
             elif holder == self._me:
                 segment = self._segments[number]
                 for block in range(segment.first, segment.stop):
                     self._order(Export(block, place.kept), node)
+        early, self._early = self._early, []
+        for sender, keys in early:
+            self._keys(sender, keys)
 
-    def _keys(self, keys: Keys) -> None:
-        blocks = self._segments[-1].stop if self._segments else 0
-        if self._ready or keys.block in self._imported or keys.block >= blocks:
+    def _keys(self, sender: str, keys: Keys) -> None:
+        segment = self._segments[self._number] if self._number is not None else Segment(0, 0)
+        if not self._placed and len(self._early) < self._segments[-1].stop:
+            self._early.append((sender, keys))
+        elif sender != self._holder or keys.block in self._imported or not segment.first <= keys.block < segment.stop:
             self.rejected["keys"] += 1
-            return
-        self._imported[keys.block] = 0
-        self._order(Import(keys.block, keys.data))
+        else:
+            self._imported[keys.block] = 0
+            self._order(Import(keys.block, keys.data))
 
     def _say_held(self) -> None:
         """A chunk that the engine has now is not held yet, and will be."""
-        self._say(self.source, Held(self.request, self.epoch, int(self._was_cut), tuple(self._held)))
+        self._say(self._source, Held(self.request, self.epoch, int(self._was_cut), tuple(self._held)))
 
     def _say_if_ready(self) -> None:
         if self._number is None or not self._prepared or self._ready:
@@ -225,7 +236,7 @@ class StageCore:
             self._held[self._number] = max(self._held[self._number], self._kept)
         if self._held[self._number] >= self._kept:
             self._ready = True
-            self._say(self.source, Ready(self.request, self.epoch))
+            self._say(self._source, Ready(self.request, self.epoch))
 
     # Chunks
 
@@ -280,10 +291,9 @@ class StageCore:
 
     def _refuse(self, reason: str) -> None:
         """Take no part in this epoch."""
-        source = self.source
         self._leave()
         self._placed = True  # so that no placement is taken
-        self._say(source, Refused(self.request, self.epoch, reason[:MOST_REASON_CHARACTERS].encode()))
+        self._say(self._source, Refused(self.request, self.epoch, reason[:MOST_REASON_CHARACTERS].encode()))
 
     def _order(self, job: Job, peer: str = "", number: int = 0) -> None:
         self._orders.append(_Order(self.request, self.epoch, job, peer, number))

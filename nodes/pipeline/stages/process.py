@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from math import inf
 
-from emulator.model.errors import Unfit
+from emulator.model.errors import DataError, Unfit
 from emulator.model.units import Share, Size
 from emulator.sdk.node import Node
 from emulator.sdk.transport.config import LinkConfig
@@ -32,27 +32,39 @@ SOURCE_LOST_S = 120.0  # without a connection to it; by default the source itsel
 LOOK_S = 1.0  # between two looks whether it is there
 
 
+@dataclass(frozen=True, slots=True)
+class Common:
+    """Settings that all programs of a pipeline have."""
+
+    nodes: list[str] = field(default_factory=lambda: ["*"])  # names and globs of all nodes of the pipeline
+    model: Name = "smollm2"  # SmolLM2-135M-Instruct, or a tiny one with random weights
+    cpu: Share = 1.0  # of one core: computing takes its processor time over this share
+    memory_bytes: Size = inf  # for weights, keys and values; a segment that needs more is refused
+    window: int = 3  # chunks between two stages, waiting or on the way
+    port: int = PORT
+
+    def __post_init__(self) -> None:
+        if not 0 < self.cpu <= 1:
+            raise Unfit(f"`cpu` of {self.cpu * 100:g} %", "more than 0 % and at most 100 %, of a core")
+        if not 1 <= self.window <= 64:
+            raise Unfit(f"`window` of {self.window}", "1 to 64 chunks")
+        if not 1 <= self.port <= 65535:
+            raise Unfit(f"`port` {self.port}", "1 to 65535")
+
+
 class Stage(Node):
-    """A node of a pipeline. What it runs, the source of a request says: see `prompt`."""
+    """A node of a pipeline. Which blocks it runs, the source says: the node with `prompt`."""
 
     protocol = "nodes.pipeline.protocol:PROTOCOL"
 
-    @dataclass(frozen=True, slots=True)
-    class Config:
-        nodes: list[str] = field(default_factory=lambda: ["*"])  # names and globs of all nodes of the pipeline
-        model: Name = "smollm2"  # SmolLM2-135M-Instruct, or a tiny one with random weights
-        cpu: Share = 1.0  # of one core: computing takes its processor time over this share
-        memory_bytes: Size = inf  # for weights, keys and values; a segment that needs more is refused
-        window: int = 3  # chunks between two stages, waiting or on the way
-        port: int = PORT
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Config(Common):
+        source: str  # the node that asks; requests of other nodes are refused
 
-        def __post_init__(self) -> None:
-            if not 0 < self.cpu <= 1:
-                raise Unfit(f"`cpu` of {self.cpu * 100:g} %", "more than 0 % and at most 100 %, of a core")
-            if not 1 <= self.window <= 64:
-                raise Unfit(f"`window` of {self.window}", "1 to 64 chunks")
-            if not 1 <= self.port <= 65535:
-                raise Unfit(f"`port` {self.port}", "1 to 65535")
+    @property
+    def source(self) -> str:
+        """The node that asks."""
+        return str(self.config.source)
 
     async def setup(self) -> None:
         context, config = self.context, self.config
@@ -67,18 +79,21 @@ class Stage(Node):
             context, CODEC, self.arrived, peers=[peer.name for peer in context.matching(config.nodes)],
             service=SERVICE, port=config.port, config=LINK,
         )  # fmt: skip
+        if self.source not in (context.name, *self.links.peers):
+            raise DataError(f"`source` {self.source!r}; expected a node that `nodes` match: {', '.join(config.nodes)}")
         context.exit_stack.callback(self.links.close)
         await self.links.open()
         self.core = StageCore(
-            context.name, bytes.fromhex(self.sha256), config.window, lambda node: node in self.links.connected()
-        )
+            context.name, self.source, bytes.fromhex(self.sha256), config.window,
+            lambda node: node in self.links.connected(),
+        )  # fmt: skip
         self._ended = asyncio.Event()
         self._changed = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "engine")
         context.exit_stack.callback(self._thread.shutdown, wait=False, cancel_futures=True)
 
     async def run(self) -> None:
-        await self.context.until_stopped(self.links.run(), self.compute(), self._ended.wait(), self.while_asked())
+        await self.context.until_stopped(self.links.run(), self.compute(), self._ended.wait(), self.watch_source())
         self.report()
 
     async def compute(self) -> None:
@@ -96,15 +111,15 @@ class Stage(Node):
                 self._trace(job, result)
             self.core.done(result)
 
-    async def while_asked(self) -> None:
-        """Return when the source of the latest request has been out of reach for too long: nothing replaces it."""
+    async def watch_source(self) -> None:
+        """Return when the source has been out of reach for too long: nothing replaces it."""
         context = self.context
         seen_s = context.now()
         while context.now() - seen_s < SOURCE_LOST_S:
             await context.sleep(LOOK_S)
-            if self.core.source in ("", *self.links.connected()):
+            if self.source in self.links.connected():
                 seen_s = context.now()
-        context.emit("source-lost", source=self.core.source)
+        context.emit("source-lost", source=self.source)
 
     def arrived(self, sender: str, message: Message) -> None:
         """A message of another node."""
@@ -114,7 +129,7 @@ class Stage(Node):
     def accept(self, sender: str, message: Message) -> None:
         """A message, also of this node itself."""
         if isinstance(message, End):
-            if self.core.source in ("", sender):
+            if sender == self.source:
                 self._ended.set()
             else:
                 self.core.rejected["stranger"] += 1

@@ -21,7 +21,7 @@ from nodes.pipeline.model.llama import Shape
 from nodes.pipeline.model.tokenizer import Tokenizer
 from nodes.pipeline.stages.account import Account
 from nodes.pipeline.stages.controller import Controller, Patience, Request
-from nodes.pipeline.stages.process import Stage
+from nodes.pipeline.stages.process import Common, Stage
 from nodes.pipeline.stages.segment import Plan, plan_of
 from nodes.pipeline.stages.wire import End, Held, Message, Ready, Refused, Taken, Token
 
@@ -53,7 +53,7 @@ class Prompt(Stage):
     """Asks each plan in turn for the continuation of a text. This node is the first of every plan."""
 
     @dataclass(frozen=True, slots=True)
-    class Config(Stage.Config):
+    class Config(Common):
         text: str = "The atmosphere of Mars"
         answer_tokens: int = 32
         chunk_tokens: int = 32  # of a chunk of the prompt
@@ -68,7 +68,7 @@ class Prompt(Stage):
         progress_s: Duration = 5.0  # without a chunk that moved; then an epoch begins
 
         def __post_init__(self) -> None:
-            Stage.Config.__post_init__(self)
+            Common.__post_init__(self)
             if not self.plans:
                 raise Unfit("no `plans`", "one at least, a list of stages by its name")
             for name, stages in self.plans.items():
@@ -88,6 +88,10 @@ class Prompt(Stage):
                 move_of(text)
 
     config: Config
+
+    @property
+    def source(self) -> str:
+        return self.context.name
 
     async def setup(self) -> None:
         await super().setup()
@@ -128,10 +132,11 @@ class Prompt(Stage):
         context = self.context
         await self._within(CONNECT_S, lambda: self.links.connected() >= self._needed)
         await context.sleep_until(self.config.begin_s)
-        for number, (name, plan) in enumerate(self._plans.items(), 1):
+        begun_ms = round(context.now() * 1e3)  # numbers of requests rise, also where this program was started again
+        for number, (name, plan) in enumerate(self._plans.items(), begun_ms + 1):
             await self.ask(number, name, plan)
         for node in self.links.peers:
-            self.links.send(node, End(len(self._plans), 0))
+            self.links.send(node, End(begun_ms + len(self._plans), 0))
         await self._within(FLUSH_S, lambda: not self.links.connected())  # they close when they end
 
     async def ask(self, number: int, name: str, plan: Plan) -> None:

@@ -31,36 +31,40 @@ from nodes.pipeline.stages.prompt import Prompt
 from nodes.pipeline.stages.wire import Token
 
 FAULTS = {
-    2: (False, "link-down", {"links": ["n1:n2"]}),
-    3: (True, "link-down", {"links": ["n1:n2"]}),
-    4: (True, "crash", {"nodes": ["n3"]}),
-    5: (False, "link-down", {"links": ["n1:n2"]}),
+    "cut-in-prompt": (False, "link-down", {"links": ["n1:n2"]}),
+    "cut-in-answer": (True, "link-down", {"links": ["n1:n2"]}),
+    "dead": (True, "crash", {"nodes": ["n3"]}),
+    "cut-for-good": (False, "link-down", {"links": ["n1:n2"]}),
 }
-MOVED = 4  # from n1 to n3, before n3 dies
-HEALED, CUT_S = (2, 3), {cut_s}
+MOVED = "dead"  # from n1 to n3, before n3 dies
+HEALED, CUT_S = ("cut-in-prompt", "cut-in-answer"), {cut_s}
 
 
 class Hindered(Prompt):
     async def setup(self):
         await super().setup()
         chunks = -(-len(self._prompt) // self.config.chunk_tokens)
-        self.due = {request: chunks + 2 if answering else 3 for request, (answering, _, _) in FAULTS.items()}
+        self.due = {plan: chunks + 2 if answering else 3 for plan, (answering, _, _) in FAULTS.items()}
         self.tasks = set()
+
+    async def ask(self, number, name, plan):
+        self.asked = name
+        await super().ask(number, name, plan)
 
     def accept(self, sender, message):
         super().accept(sender, message)
-        if isinstance(message, Token) and message.request in self.due:
-            self.due[message.request] -= 1
-            if self.due[message.request] == 0:
-                self.tasks.add(asyncio.ensure_future(self.hinder(message.request)))
-            if message.request == MOVED and message.end == 3 * self.config.chunk_tokens:
+        if isinstance(message, Token) and self.asked in self.due:
+            self.due[self.asked] -= 1
+            if self.due[self.asked] == 0:
+                self.tasks.add(asyncio.ensure_future(self.hinder(self.asked)))
+            if self.asked == MOVED and message.end == 3 * self.config.chunk_tokens:
                 self._controller.move("n1", "n3", self.context.now())
 
-    async def hinder(self, request):
-        _, do, given = FAULTS[request]
-        self.context.emit("fault", request=request, answered=len(self._controller.answer))
+    async def hinder(self, plan):
+        _, do, given = FAULTS[plan]
+        self.context.emit("fault", plan=plan, answered=len(self._controller.answer))
         await self.context.act(do, **given)
-        if request in HEALED:
+        if plan in HEALED:
             await self.context.sleep(CUT_S)
             await self.context.act("link-up", **given)
 '''
@@ -82,7 +86,7 @@ lateness_p99 = "500 ms"
 name = "stage"
 nodes = ["n1", "n2", "n3", "n4"]
 run = "nodes.pipeline.stages.process:Stage"
-config = {{ model = "synthetic", nodes = ["n*"], cpu = "2 %" }}
+config = {{ model = "synthetic", nodes = ["n*"], source = "n0", cpu = "2 %" }}
 expect = "any"
 
 [[program]]
@@ -133,9 +137,12 @@ class Records:
         return self.events("epoch", plan=plan)
 
     def fault(self, plan: str) -> dict[str, Any]:
-        (request,) = self.events("request", plan=plan)
-        (data,) = self.events("fault", request=request["request"])
+        (data,) = self.events("fault", plan=plan)
         return data
+
+    def chunks(self, plan: str, **given: Any) -> list[dict[str, Any]]:
+        (request,) = self.events("request", plan=plan)
+        return self.events("chunk", request=request["request"], **given)
 
 
 def expected_tokens() -> list[int]:
@@ -162,7 +169,7 @@ def test_without_a_fault_the_answer_is_that_of_one_process(run: Records) -> None
 
 
 def test_chunks_tell_when_they_were_where(run: Records) -> None:
-    chunks = [data for data in run.events("chunk") if data["request"] == 1]
+    chunks = run.chunks("quiet")
     assert len({(data["offset"], data["bytes"]) for data in chunks}) > 10
     for data in chunks:
         times = [data[f"{at}_s"] for at in ("received", "begun", "decoded", "computed", "encoded")]
@@ -176,7 +183,7 @@ def test_a_link_that_is_cut_for_a_while_holds_chunks_up_and_changes_nothing(
     assert run.fault(plan)["answered"] == answered
     assert run.tokens(plan) == expected_tokens()
     down_s = run.fault(plan)["t_s"] + 0.1  # until it is down, and what was on the link has come
-    came_s = [each["received_s"] for each in run.events("chunk", request=run.fault(plan)["request"], node="n2")]
+    came_s = [each["received_s"] for each in run.chunks(plan, node="n2")]
     assert not [each for each in came_s if down_s < each < down_s + CUT_S - 0.2]
     assert run.answer(plan)["diverged"] == 0
 

@@ -41,7 +41,7 @@ messages = st.one_of(
 
 @given(st.lists(st.tuples(st.sampled_from(NODES), messages), max_size=30), st.data())
 def test_a_stage_that_is_told_anything_goes_on(told, data):
-    core, engine = StageCore("n1", MODEL, 2, lambda node: True), Engine(small(), {})
+    core, engine = StageCore("n1", "n0", MODEL, 2, lambda node: True), Engine(small(), {})
     job = None
     for sender, message in told:
         core.hear(sender, message, 0.0)

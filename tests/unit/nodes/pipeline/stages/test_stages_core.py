@@ -195,15 +195,59 @@ def test_placements_of_strangers_have_no_effect():
     play(world, lambda world: world.controller.step is Step.RUNNING)
     core = world.cores["n1"]
     core.hear("n4", Probe(1, 2, MODEL, 16, 11, ()), 0.0)
+    core.hear("n4", Probe(2, 1, MODEL, 16, 11, ()), 0.0)
     core.hear("n4", Place(1, 1, 0, ()), 0.0)
     core.hear("n4", Keys(1, 1, 2, b"\0" * 4), 0.0)  # that would replace those of the chunks here
     core.hear("n4", Chunk(1, 1, 0, 3, b"a", b"\0" * 12), 0.0)
     core.hear(SOURCE, Chunk(1, 1, 3, 3, b"a", b"\0" * 12), 0.0)
     core.hear(SOURCE, Chunk(1, 1, 0, 3, b"b", b"\0" * 12), 0.0)
     core.hear(SOURCE, Chunk(1, 0, 0, 3, b"a", b"\0" * 12), 0.0)
-    assert core.rejected == {"stranger": 2, "gap": 1, "codec": 1, "stale": 2, "keys": 1}
+    assert core.rejected == {"stranger": 4, "gap": 1, "codec": 1, "stale": 1, "keys": 1}
     play(world)
     assert world.controller.answer == answer_of(REQUEST)
+
+
+def test_a_hand_over_may_come_before_its_placement():
+    world = World(REQUEST)
+    play(world, lambda world: len(world.controller.answer) == 2)
+    world.controller.move("n1", "n3", world.now_s)
+    world.settle()
+    play(world, lambda world: world.controller.step is Step.PLACING)
+    (place,) = (each for each in world.flying if each[1] == "n3" and isinstance(CODEC.decode(each[2]), Place))
+    world.flying.remove(place)
+    play(world, lambda world: bool(on_the_way(world, Keys)))
+    play(world, lambda world: not on_the_way(world, Keys))
+    world.flying.append(place)
+    play(world)
+    assert [epoch.moved for epoch in world.controller.epochs] == [0, 1]
+    assert world.controller.answer == answer_of(REQUEST)
+
+
+def test_keys_of_another_node_than_the_holder_have_no_effect():
+    world = World(REQUEST)
+    play(world, lambda world: len(world.controller.answer) == 2)
+    world.controller.move("n1", "n3", world.now_s)
+    world.settle()
+    core = world.cores["n3"]
+    play(world, lambda world: core.epoch == 2)
+    core.hear("n4", Keys(1, 2, 2, b"\0" * 4), 0.0)  # before the placement that says who hands over
+    core.hear("n4", Keys(1, 2, 5, b"\0" * 4), 0.0)
+    play(world)
+    assert core.rejected == {"keys": 2}
+    assert [epoch.moved for epoch in world.controller.epochs] == [0, 1]
+    assert world.controller.answer == answer_of(REQUEST)
+
+
+def test_a_stage_that_is_started_again_takes_requests_of_its_source_alone():
+    world = World(REQUEST)
+    play(world)
+    world.restart("n1")
+    world.cores["n1"].hear("n4", Probe(9, 1, MODEL, 16, 11, ()), 0.0)
+    world.cores["n1"].hear("n4", Keys(0, 0, 2, b"\0" * 4), 0.0)
+    assert world.cores["n1"].rejected == {"stranger": 1, "keys": 1}
+    world.ask(replace(REQUEST, number=2))
+    play(world)
+    assert world.controller.epochs[0].nodes == PLAN.nodes
 
 
 def test_a_lost_token_brings_its_whole_chunk_again():

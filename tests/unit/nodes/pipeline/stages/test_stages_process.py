@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from sdk_net import Records, context, until
 
-from emulator.model.errors import Unfit
+from emulator.model.clock import MonotonicClock
+from emulator.model.errors import DataError, Unfit
 from emulator.sdk.transport.links import Links
 from nodes.pipeline.model.named import SYNTHETIC, sha256_of
 from nodes.pipeline.stages import process
 from nodes.pipeline.stages.prompt import Move, Prompt, move_of
 from nodes.pipeline.stages.wire import CODEC, Blocks, End, Message, Probe
 
+STAGE = process.Stage.Config(nodes=["b"], source="b", model=SYNTHETIC)
 PROBE = Probe(1, 1, bytes.fromhex(sha256_of(SYNTHETIC)), 8, 4, (Blocks(0, 4, b"", b""),))
 
 
@@ -27,7 +31,7 @@ PROBE = Probe(1, 1, bytes.fromhex(sha256_of(SYNTHETIC)), 8, 4, (Blocks(0, 4, b""
 )  # fmt: skip
 def test_a_stage_that_cannot_be_is_refused(config: dict[str, Any], said: str) -> None:
     with pytest.raises(Unfit, match=said):
-        process.Stage.Config(**config)
+        process.Stage.Config(source="n0", **config)
 
 
 @pytest.mark.parametrize(
@@ -52,14 +56,14 @@ def test_a_stage_ends_when_its_source_is_gone_and_not_before(monkeypatch: pytest
     monkeypatch.setattr(process, "LOOK_S", 0.02)
     records = Records()
 
-    async def play() -> None:
+    async def scene() -> None:
         heard: list[Message] = []
         source = Links(context("b"), CODEC, lambda _, message: heard.append(message), peers=["a"],
                        service=process.SERVICE, port=0)  # fmt: skip
         port = await source.open()
         node = context("a", records)
         async with node.exit_stack:
-            stage = process.Stage(process.Stage.Config(nodes=["b"], model=SYNTHETIC, port=port), node)
+            stage = process.Stage(replace(STAGE, port=port), node)
             await stage.setup()
             asking, running = asyncio.ensure_future(source.run()), asyncio.ensure_future(stage.run())
             await until(lambda: "a" in source.connected())
@@ -74,6 +78,40 @@ def test_a_stage_ends_when_its_source_is_gone_and_not_before(monkeypatch: pytest
             await until(running.done)
             await running
 
-    asyncio.run(play())
+    asyncio.run(scene())
     assert records.events[0] == ("source-lost", {"source": "b"})
     assert records.events[-1] == ("rejected", {"stranger": 1})
+
+
+def test_a_stage_ends_where_its_source_never_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "SOURCE_LOST_S", 0.1)
+    monkeypatch.setattr(process, "LOOK_S", 0.02)
+    records = Records()
+    asyncio.run(play(process.Stage(STAGE, context("a", records))))
+    assert records.events[0] == ("source-lost", {"source": "b"})
+
+
+def test_a_source_that_is_no_node_of_the_pipeline_is_refused() -> None:
+    with pytest.raises(DataError, match="`source` 'c'; expected a node that `nodes` match: b"):
+        asyncio.run(play(process.Stage(replace(STAGE, source="c"), context("a"))))
+
+
+def test_requests_of_a_source_that_was_started_again_have_higher_numbers() -> None:
+    records = Records()
+    config = Prompt.Config(nodes=["b"], model=SYNTHETIC, plans={"x": ["a 0-4"], "y": ["a 0-4"]}, answer_tokens=1,
+                           answer_s=0.05)  # fmt: skip
+    clock = MonotonicClock(time.monotonic_ns())
+    for _ in range(2):
+        node = context("a", records)
+        node.clock = clock
+        asyncio.run(play(Prompt(config, node)))
+    numbers = [fields["request"] for kind, fields in records.events if kind == "request"]
+    assert len({*numbers}) == 4
+    assert numbers == sorted(numbers)
+
+
+async def play(node: process.Stage) -> None:
+    """From its start to its end."""
+    async with node.context.exit_stack:
+        await node.setup()
+        await node.run()
