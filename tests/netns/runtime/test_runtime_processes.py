@@ -172,8 +172,11 @@ def test_randomness_follows_seed_and_names(folder):
 def test_a_program_that_does_not_get_ready(folder, name, said):
     async def body(processes, spawn):
         odd = spawn("b", name, **({"colour": 1} if name == "Good" else {}))
+        good = spawn("a", "Good")
+        if name == "Hangs":
+            await processes.wait_ready([good], 20, nothing)
         with pytest.raises(EmulationError, match=said):
-            await processes.wait_ready([spawn("a", "Good"), odd], 1 if name == "Hangs" else 20, nothing)
+            await processes.wait_ready([good, odd], 1 if name == "Hangs" else 20, nothing)
 
     live(folder, body, ("Good", name))
 

@@ -20,7 +20,7 @@ pytest.importorskip("aiohttp", reason="aiohttp is absent (pip install 'skyloom[i
 SCENARIO = """
 name = "validators"
 topology = "topologies.wan"
-duration = "14 s"
+duration = "16 s"
 
 [wan]
 map = "five-regions"
