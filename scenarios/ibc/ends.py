@@ -47,4 +47,4 @@ class Ends(Asking):
     async def _side(self, name: str) -> Side:
         followed = await self.followed(name)
         terms = Terms(name, followed.chain_id, self.config.prefix, self.config.denom, 0.0, 0.0)
-        return Side(followed, Signer(terms, (), Clock()))
+        return Side(followed, Signer(terms, (), Clock(), followed))

@@ -96,7 +96,7 @@ class Relayer:
         for chain in settings.chains:
             height = self.book.cursors.get(chain.name, 0)
             self.chains[chain.name] = Followed(chain.name, height, self.clock, self._read, self._gap)
-            self.signers[chain.name] = Signer(chain.terms, chain.keys, self.clock)
+            self.signers[chain.name] = Signer(chain.terms, chain.keys, self.clock, self.chains[chain.name])
             self.tasks.add(f"follow {chain.name}", self.chains[chain.name].run())
             self.tasks.add(f"weigh {chain.name}", self.signers[chain.name].weigh())
         self._watch = Watch(self.clients, self.signers, self.notes, self.clock)

@@ -22,7 +22,8 @@ from nodes.ibc.relayer.clock import Clock
 from nodes.ibc.relayer.follow import Followed
 from nodes.ibc.relayer.meter import Meter
 from nodes.ibc.relayer.packets import End, Happened, Packet
-from nodes.ibc.relayer.signer import Outcome, Signer
+from nodes.ibc.relayer.signer import Signer
+from nodes.ibc.relayer.submission import Outcome
 
 GROUPS = (30, 8, 2, 1, 1)  # messages of one transaction, by how often their packets have failed
 MOST_ATTEMPTS = len(GROUPS)

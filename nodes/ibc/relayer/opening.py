@@ -20,7 +20,8 @@ from nodes.ibc.relayer.calls import Ask, Blocked, Flow, SignedHeaderAt, Stored, 
 from nodes.ibc.relayer.clients import QUERY, Client
 from nodes.ibc.relayer.follow import Followed
 from nodes.ibc.relayer.packets import End
-from nodes.ibc.relayer.signer import Account, Outcome, Signer
+from nodes.ibc.relayer.signer import Account, Signer
+from nodes.ibc.relayer.submission import Outcome
 
 _PAGE = 1000
 SPECS = {"ics23:iavl": (IAVL_SPEC, TENDERMINT_SPEC), "ics23:simple": (TENDERMINT_SPEC, TENDERMINT_SPEC)}

@@ -1,7 +1,8 @@
 """Accounts of a relayer on one chain, and their transactions from messages to what became of them.
 
 Invariant: an account has one submission under way at a time, and its sequences are used in order; whenever it is not
-known which sequence is next, the chain is asked before another transaction is signed.
+known which sequence is next, the chain is asked before another transaction is signed. A transaction that the mempool
+refuses or drops takes none of those behind it along: they are signed again, with the sequences that are free now.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import takewhile
 from math import ceil
 
@@ -18,37 +20,24 @@ from nodes.ibc.chain.bech32 import encode
 from nodes.ibc.chain.keys import AccountKey
 from nodes.ibc.chain.transactions import signed_transaction
 from nodes.ibc.proto import cosmos
+from nodes.ibc.proto.channel import MsgRecvPacketResponse, ResponseResultType
 from nodes.ibc.proto.cosmos_base import Coin
 from nodes.ibc.proto.wire import Message
 from nodes.ibc.relayer.calls import Ask, Broadcast, Flow, TxResult, Unanswered, Wait, opened
 from nodes.ibc.relayer.clock import Clock
+from nodes.ibc.relayer.follow import Followed
+from nodes.ibc.relayer.submission import UNKNOWN, Outcome, Sent, Submission
 
 OUT_OF_GAS = ("sdk", 11)
-WRONG_SEQUENCE = ("sdk", 32)
-REDUNDANT = ("channel", 22)  # another relayer was faster, and its transaction may still wait for its block
-NOT_MINE = -2  # code of a transaction of which nothing is known
+PATIENCE_BLOCKS = 2  # that come without a transaction, before the mempool is asked whether it has it
+_NOOP = MsgRecvPacketResponse(ResponseResultType.NOOP).encode()  # as in the answers to all messages about packets
 _FIRST_GAS = 40_000  # of a transaction beside its messages
 _MARGIN = 1.3  # of gas over what such messages used
 _WEIGH_S = 10.0  # between questions for balances
 _REMEMBERED = 256  # outcomes of an account
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a group of messages. `lost`: nobody knows; it may still come.
-
-    `admitted_ns`: when the mempool had taken it, 0 where it did not.
-    """
-
-    code: int
-    codespace: str = ""
-    log: str = ""
-    result: TxResult | None = None
-    lost: bool = False
-    admitted_ns: int = 0
-
-
-UNTRIED = Outcome(NOT_MINE, log="not tried", lost=True)
+UNTRIED = Outcome(UNKNOWN, log="not tried", lost=True)
 
 
 @dataclass
@@ -87,12 +76,12 @@ class Terms:
 class Signer:
     """The relayer's accounts on one chain."""
 
-    def __init__(self, terms: Terms, keys: Sequence[str], clock: Clock) -> None:
+    def __init__(self, terms: Terms, keys: Sequence[str], clock: Clock, chain: Followed) -> None:
         self.terms = terms
         self.accounts = [Account(key, encode(terms.prefix, key.address)) for key in map(AccountKey.named, keys)]
         self.submitted = 0  # transactions
-        self.fees = 0
         self._clock = clock
+        self._chain = chain
         self._gas: dict[str, int] = {}  # that a message of a kind uses, at most so far
 
     def seen(self, address: str, sequence: int, result: TxResult) -> None:
@@ -155,39 +144,45 @@ class Signer:
             failure = yield from self._simulate(account, signed[0])
             if failure is not None:
                 return [failure, *[UNTRIED] * (len(groups) - 1)]
-        first, tried = account.sequence, list(takewhile(self._knows, signed))
-        txs = [
-            self._transaction(account, group, first + place, self._gas_for(group)) for place, group in enumerate(tried)
-        ]
-        admissions = yield tuple(Broadcast(self.terms.chain, data) for data in txs)
-        admitted, admitted_ns = 0, self._clock.now_ns
-        while admitted < len(txs) and admissions[admitted].code == 0:
-            admitted += 1
-        self.submitted += admitted
-        account.sequence = first + admitted if admitted == len(txs) else None
-        ours = range(first, first + admitted)
-        until_ns = self._clock.now_ns + self.terms.confirm_s * 1e9
-        yield Wait(lambda: all(sequence in account.spent for sequence in ours), until_ns)
-        outcomes = [
-            replace(self._outcome(account, sequence, signed[place]), admitted_ns=admitted_ns)
-            for place, sequence in enumerate(ours)
-        ]
-        for admission in admissions[admitted:]:
-            transient = (admission.codespace, admission.code) in (WRONG_SEQUENCE, REDUNDANT) or admission.code < 0
-            outcomes.append(Outcome(admission.code, admission.codespace, admission.log, lost=transient))
+        tried = list(takewhile(self._knows, signed))
+        outcomes = yield from self._carry_out(account, account.sequence, tried)
         return [*outcomes, *[UNTRIED] * (len(groups) - len(tried))]
 
-    def _outcome(self, account: Account, sequence: int, group: Sequence[Message]) -> Outcome:
-        result = account.spent.get(sequence)
-        if result is None:
-            account.sequence = None
-            return Outcome(NOT_MINE, log=f"not in a block after {self.terms.confirm_s:g} s", lost=True)
+    def _carry_out(self, account: Account, first: int, groups: Sequence[Sequence[Message]]) -> Flow[list[Outcome]]:
+        """Transactions of groups, with the sequences from `first` on: what became of each.
+
+        Where blocks come without the last one, it is handed over again: the answer tells whether the mempool has it.
+        """
+        batch = Submission(groups, first, partial(self._transaction, account))
+        until_ns = self._clock.after_s(self.terms.confirm_s)
+        in_time = True
+        while in_time and not batch.is_over:
+            has_room = True
+            while has_room and batch.unsent and self._clock.now_ns < until_ns:
+                admissions = yield tuple(Broadcast(self.terms.chain, each.data) for each in batch.unsent)
+                has_room = batch.handed_over(admissions, self._clock.now_ns)
+            height = self._chain.height + (PATIENCE_BLOCKS if has_room else 1)
+            in_time = yield Wait(partial(self._is_due, account, batch, height), until_ns)
+            for sent in batch.confirmed(account.spent):
+                batch.outcomes[sent.place] = self._outcome(sent, account.spent[sent.sequence])
+            batch.doubt()
+        self.submitted += batch.admitted
+        account.sequence = batch.sequence if batch.is_over else None
+        late = Outcome(UNKNOWN, log=f"not in a block after {self.terms.confirm_s:g} s", lost=True)
+        return [batch.outcomes.get(place, late) for place in range(len(groups))]
+
+    def _is_due(self, account: Account, batch: Submission, height: int) -> bool:
+        """Whether blocks have all that the mempool was given, or the chain is so high without it."""
+        is_confirmed = all(each.sequence in account.spent for each in batch.waiting)
+        return (is_confirmed and not batch.unsent) or self._chain.height >= height
+
+    def _outcome(self, sent: Sent, result: TxResult) -> Outcome:
         if (result.codespace, result.code) == OUT_OF_GAS:
-            for message in group:
+            for message in sent.group:
                 self._gas.pop(message.NAME, None)
         elif not result.code:
-            self._learn(group, result.gas_used)
-        return Outcome(result.code, result.codespace, result.log, result)
+            self._learn(sent.group, result.gas_used)
+        return Outcome(result.code, result.codespace, result.log, result, admitted_ns=sent.admitted_ns)
 
     def _simulate(self, account: Account, group: Sequence[Message]) -> Flow[Outcome | None]:
         """Learn the gas of a group; where it would fail, how."""
@@ -199,9 +194,11 @@ class Signer:
         except Unanswered as failure:
             if re.search(r"account sequence mismatch|too many requests|Cannot connect|closed", str(failure)):
                 raise
-            return Outcome(NOT_MINE, "simulation", str(failure))
-        if found.gas_info is None:
-            raise Unanswered("a simulation without the gas that it used")
+            return Outcome(UNKNOWN, "simulation", str(failure))
+        if found.gas_info is None or found.result is None:
+            raise Unanswered("a simulation without its result, or the gas that it used")
+        if any(each.value == _NOOP for each in found.result.msg_responses):  # they use less gas than others of a kind
+            return Outcome(UNKNOWN, "simulation", "another relayer was faster", lost=True)
         self._learn(group, found.gas_info.gas_used)
         return None
 
@@ -221,10 +218,10 @@ class Signer:
     def _gas_for(self, group: Sequence[Message]) -> int:
         return _FIRST_GAS + ceil(_MARGIN * sum(self._gas[message.NAME] for message in group))
 
-    def _transaction(self, account: Account, group: Sequence[Message], sequence: int, gas: int) -> bytes:
+    def _transaction(self, account: Account, group: Sequence[Message], sequence: int, gas: int | None = None) -> bytes:
+        gas = self._gas_for(group) if gas is None else gas
         fee = ceil(gas * self.terms.gas_price)
         coins = (Coin(self.terms.denom, str(fee)),) if fee else ()
-        self.fees += fee
         return signed_transaction(
             account.key, group, self.terms.chain_id, account.number, sequence, cosmos.Fee(coins, gas)
         )  # fmt: skip

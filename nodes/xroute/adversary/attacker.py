@@ -20,7 +20,7 @@ from nodes.ibc.proto.channel_v2 import Payload
 from nodes.ibc.proto.comet import SimpleValidator
 from nodes.ibc.relayer.calls import Ask, Blocked, Broadcast, Flow, Unanswered, Wait, opened
 from nodes.ibc.relayer.opening import sent
-from nodes.ibc.relayer.signer import REDUNDANT
+from nodes.ibc.relayer.submission import REDUNDANT
 from nodes.xroute.adversary.forgeries import FORGERIES
 from nodes.xroute.identity import ChainIdentity
 from nodes.xroute.module.messages import MsgDeliver, MsgSend

@@ -48,7 +48,7 @@ class Registrar:
         self._endpoints = tuple(endpoints)
         self._renew_ns = renew_ns
         self._followed = Followed(registry.name, 0, self.clock, self._read, lambda *_: None)
-        self._signers = {account: Signer(registry.terms, (account,), self.clock) for account in records}
+        self._signers = {account: Signer(registry.terms, (account,), self.clock, self._followed) for account in records}
         self.tasks.add("follow", self._followed.run())
         for account, record in records.items():
             self.tasks.add(f"register {record.name}", self._keep(account, record))

@@ -21,7 +21,8 @@ from nodes.ibc.relayer.events import ClientSeen, Spent
 from nodes.ibc.relayer.events import read as read_clients
 from nodes.ibc.relayer.follow import Followed
 from nodes.ibc.relayer.opening import ClientTerms, Side, sent
-from nodes.ibc.relayer.signer import REDUNDANT, Outcome, Signer
+from nodes.ibc.relayer.signer import Signer
+from nodes.ibc.relayer.submission import Outcome
 from nodes.ibc.relayer.tasks import Tasks
 from nodes.xroute.flooding.ads import Ad
 from nodes.xroute.flooding.database import Database
@@ -89,7 +90,9 @@ class Relayer:
         self.latency_s: list[float] = []  # of messages that were settled, since it was last emptied
         self.notes: list[tuple[str, str]] = []  # what a person should know: kind and words
         self.chains = {each.name: Followed(each.name, 0, self.clock, self._read, self._gap) for each in settings.chains}
-        self.signers = {each.name: Signer(each.terms, each.keys, self.clock) for each in settings.chains}
+        self.signers = {
+            each.name: Signer(each.terms, each.keys, self.clock, self.chains[each.name]) for each in settings.chains
+        }
         self.network = Network(self.chains, settings.names)
         self.measured = Measured(settings.block_gas)
         self.names = Names(
@@ -325,8 +328,6 @@ class Relayer:
             job.avoided |= {edge.tracked for edge in route[:-1]}  # a policy may ask for disjoint routes
         elif outcome.lost:
             self._put_off([job], outcome.log, _RETRY_S)
-        elif (outcome.codespace, outcome.code) == REDUNDANT:
-            self._again(job, outcome.log)
         else:
             if NAME_REJECTED.phrase in outcome.log:  # a simulation gives words alone
                 self.names.doubt(self.network.chain_of[job.near])

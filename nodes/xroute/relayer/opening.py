@@ -18,7 +18,8 @@ from nodes.ibc.relayer.calls import Flow, SignedHeaderAt, Unanswered, Validators
 from nodes.ibc.relayer.clients import Client
 from nodes.ibc.relayer.clock import Clock
 from nodes.ibc.relayer.opening import ClientTerms, Side, client_message, required
-from nodes.ibc.relayer.signer import Outcome, Signer
+from nodes.ibc.relayer.signer import Signer
+from nodes.ibc.relayer.submission import Outcome
 from nodes.xroute.identity import ANCHOR_HEIGHT
 from nodes.xroute.names.messages import MsgBindClient
 from nodes.xroute.relayer.network import Network

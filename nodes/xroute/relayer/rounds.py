@@ -19,7 +19,8 @@ from nodes.ibc.relayer.clients import Client
 from nodes.ibc.relayer.clock import Clock
 from nodes.ibc.relayer.follow import Followed
 from nodes.ibc.relayer.opening import sent
-from nodes.ibc.relayer.signer import UNTRIED, Outcome, Signer
+from nodes.ibc.relayer.signer import UNTRIED, Signer
+from nodes.ibc.relayer.submission import Outcome
 from nodes.ibc.relayer.tasks import Tasks
 from nodes.xroute.identity import ChainIdentity
 from nodes.xroute.module.messages import (

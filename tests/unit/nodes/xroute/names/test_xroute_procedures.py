@@ -49,7 +49,7 @@ class World:
         self.tasks = Tasks(self.clock)
         self.followed = Followed("registry", 0, self.clock, self._read, lambda *_: None)
         terms = SignerTerms("registry", "registry-1", "cosmos", "stake", 0.0, 3.0)
-        self.side = Side(self.followed, Signer(terms, ("relayer-1",), self.clock))
+        self.side = Side(self.followed, Signer(terms, ("relayer-1",), self.clock, self.followed))
         self.tasks.add("follow", self.followed.run())
 
     def _read(self, chain: str, block: Block) -> None:
