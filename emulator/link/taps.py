@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 import select
+import time
 from array import array
 from collections.abc import Iterator
 from struct import Struct
@@ -57,6 +58,7 @@ class Captures:
     def __init__(self, engine: HasTaps) -> None:
         self._engine = engine
         self._all: dict[int, Capture] = {}
+        self._lost: dict[int, int] = {}  # of those that were open at the end
 
     def __contains__(self, key: int) -> bool:
         return key in self._all
@@ -89,16 +91,17 @@ class Captures:
 
     def lost(self) -> dict[int, int]:
         """Packets that each capture has lost so far."""
-        return {key: capture.lost for key, capture in self._all.items()}
+        return self._lost | {key: capture.lost for key, capture in self._all.items()}
 
-    def close_one(self, key: int, patience_s: float = 0.0) -> None:
-        """End a capture whose ends have been removed in the engine; `patience_s`: how long its reader may take."""
-        self._all.pop(key).close(patience_s)
+    def close_one(self, key: int, patience_s: float = 0.0) -> int:
+        """End a capture whose ends have been removed in the engine; `patience_s`: how long its reader may take. Returns
+        how many packets it has lost in all."""
+        return self._all.pop(key).close(patience_s)
 
     def close(self, patience_s: float) -> None:
         """End all captures."""
         for key in list(self._all):
-            self.close_one(key, patience_s)
+            self._lost[key] = self.close_one(key, patience_s)
 
 
 class Capture:
@@ -109,7 +112,8 @@ class Capture:
         self._engine, self._fd = engine, fd
         self.tap, self.ends = tap, ends
         self._batch = memoryview(b"")
-        self._unread = 0  # packets for a reader that has gone
+        self._packets = 0  # in the batch
+        self._unread = 0  # packets that no reader took
         self.broken = False
 
     @property
@@ -121,13 +125,10 @@ class Capture:
         """Write as much as the descriptor accepts, about `most` bytes; returns whether nothing is left."""
         written = 0
         while written < most:
-            if not self._batch:
-                self._batch = memoryview(self._engine.drain_tap(self.tap))
-                if not self._batch:
-                    return True
+            if not self._batch and not self._drain():
+                return True
             if self.broken:
-                self._unread += HEAD.unpack_from(self._batch)[1]
-                self._batch = memoryview(b"")
+                self._leave_out()
                 continue
             try:
                 count = os.write(self._fd, self._batch)
@@ -140,13 +141,30 @@ class Capture:
             self._batch = self._batch[count:]
         return False
 
-    def close(self, patience_s: float = 0.0) -> None:
-        """Write the rest and close; `patience_s` is how long a slow reader may take for each part of it."""
-        while not self.pump() and not self.broken:
-            if not patience_s or not select.select([], [self._fd], [], patience_s)[1]:
+    def close(self, patience_s: float = 0.0) -> int:
+        """Write the rest and close; `patience_s` is how long a slow reader may take for each part of it, and a quarter
+        of what it may take for all. Returns how many packets the capture has lost, those that nobody took among them.
+        """
+        deadline = time.monotonic() + 4 * patience_s
+        while not self.pump() and not self.broken and time.monotonic() < deadline:
+            if not select.select([], [self._fd], [], patience_s)[1]:
                 break
+        while self._batch or self._drain():
+            self._leave_out()
+        lost = self.lost
         os.close(self._fd)
         self._engine.close_tap(self.tap)
+        return lost
+
+    def _drain(self) -> bool:
+        """Take the next batch; whether there is one."""
+        self._batch = memoryview(self._engine.drain_tap(self.tap))
+        self._packets = HEAD.unpack_from(self._batch)[1] if self._batch else 0
+        return bool(self._batch)
+
+    def _leave_out(self) -> None:
+        self._unread += self._packets
+        self._batch = memoryview(b"")
 
 
 class Batch(NamedTuple):
@@ -171,6 +189,11 @@ class Batches:
 
     def __init__(self) -> None:
         self._rest = b""
+
+    @property
+    def torn(self) -> int:
+        """Packets of a batch of which only a part has come."""
+        return int(HEAD.unpack_from(self._rest)[1]) if len(self._rest) >= HEAD.size else 0
 
     def feed(self, data: bytes) -> Iterator[Batch]:
         """The batches that are complete now."""

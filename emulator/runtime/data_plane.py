@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 ROUTE_BATCH = 64  # nodes whose routes are changed in one turn of the event loop
 RELAY_BATCH = 4  # messages of the relay in one turn: some 5 ms
 RELAY_STOP_S = 3.0
+MEANWHILE_S = 0.02
 FULL_IPV6 = 200  # live nodes
 
 
@@ -165,8 +166,9 @@ class DataPlane(Plane):
                     self._apply(batch)
                     yield len(batch)
 
-    def stop_relay(self, quickly: bool = False) -> bool:
-        """Stop the relay and read its last statistics; returns whether they arrived. `quickly`: hardly wait."""
+    def stop_relay(self, quickly: bool = False, meanwhile: Callable[[], None] = lambda: None) -> bool:
+        """Stop the relay and read its last statistics; returns whether they arrived. `quickly`: hardly wait.
+        `meanwhile` is called again and again: the relay's captures may need a reader here."""
         if self.relay is None or self.relay_channel is None:
             return False
         channel, final = self.relay_channel, False
@@ -176,8 +178,9 @@ class DataPlane(Plane):
         except OSError:
             pass
         deadline = time.monotonic() + (0.1 if quickly else RELAY_STOP_S)
-        channel.socket.settimeout(0.2)
+        channel.socket.settimeout(MEANWHILE_S)
         while not final and time.monotonic() < deadline:
+            meanwhile()
             try:
                 message, _ = channel.receive()
             except TimeoutError:

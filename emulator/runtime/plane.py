@@ -62,6 +62,10 @@ class Plane(Planning, ABC):
     def packets_sent(self) -> Mapping[str, int]:
         """Packets that each node has sent by its ports, those among them that the kernel dropped too."""
 
+    def captures_lost(self) -> int:
+        """Packets of the run's own capture that were lost behind the relay."""
+        return 0
+
     def tables(self) -> Sequence[Spool]:
         """Tables of the run that nobody else fills."""
         return ()

@@ -308,7 +308,7 @@ class Host:
             self._data_plane.tell_relay(message)
 
     def _finish(self, quickly: bool) -> None:
-        complete = self._data_plane.stop_relay(quickly)
+        complete = self._data_plane.stop_relay(quickly, self._tees.pass_on)
         self._tees.drain()
         data_plane = self._data_plane
         used = {

@@ -45,7 +45,7 @@ from emulator.runtime.control.cluster_messages import (
 )
 from emulator.runtime.control.encoding import UNREADABLE, BadMessage, ControlMessage
 from emulator.runtime.control.messages import Cold, FromZygote, ProcessExited, Spawned, Warmed
-from emulator.runtime.control.remote import Connection, Frame, Kind
+from emulator.runtime.control.remote import Connection, Frame, Kind, wait_for
 from emulator.schedule.row_digest import Joined
 
 BEAT_S = 0.25
@@ -55,6 +55,7 @@ HELLO_S = 5.0
 MOST_STRANGERS = 64  # that connect and have not said hello
 BUILD_S = 120.0  # without a word while nodes are built: a large image is unpacked without one
 FINAL_S = 4.0
+AT_ONCE = 16  # frames of a host before the next has its turn
 MARGIN_S = 0.05  # before T0, by which a host must have heard of it
 
 
@@ -76,6 +77,7 @@ class HostLink:
     heard_s: float = 0.0  # monotonic
     progress: HostProgress = field(default_factory=lambda: HostProgress(0.0, 1.0, ""))
     ready: bool = False
+    more: bool = False  # frames of it wait in the connection
     beat: Beat = field(default_factory=Beat)
     final: Final | None = None
     gone: bool = False
@@ -261,13 +263,27 @@ class Lead:
             await asyncio.sleep(BEAT_S)
 
     def _heard(self, link: HostLink) -> None:
-        while not link.gone and link.final is None:
+        link.more = False
+        if self._frames(link):
+            link.more = True
+            asyncio.get_running_loop().call_soon(self._go_on, link)
+
+    def _go_on(self, link: HostLink) -> None:
+        if link.more:
+            self._heard(link)
+
+    def _frames(self, link: HostLink) -> bool:
+        """Take some frames of a host, that others have their turn, too; whether there may be more."""
+        for _ in range(AT_ONCE):
+            if link.gone or link.final is not None:
+                return False
             try:
                 self._take(link, link.connection.receive())
             except BlockingIOError:
-                return
+                return False
             except BadMessage as error:
                 self._lose(link, str(error))
+        return True
 
     def _take(self, link: HostLink, frame: Frame | None) -> None:
         if frame is None:
@@ -378,12 +394,12 @@ class Lead:
                 link.connection.detach()
                 self.say(link.number, Finish(quickly))
         deadline = time.monotonic() + (0.3 if quickly else FINAL_S)
-        for link in self.hosts:
-            while link.final is None and not link.gone and (left_s := deadline - time.monotonic()) > 0:
-                try:
-                    self._take(link, link.connection.receive_within(left_s))
-                except (TimeoutError, BadMessage):
-                    break
+        while (silent := [link for link in self.hosts if not link.gone and link.final is None]) and (
+            time.monotonic() < deadline
+        ):
+            more = [self._frames(link) for link in silent]
+            if not any(more):
+                wait_for(link.connection for link in silent)
         return all(link.final is not None and link.final.complete for link in self.hosts)
 
     def close(self) -> None:

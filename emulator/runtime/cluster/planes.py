@@ -20,6 +20,7 @@ from emulator.runtime.cluster.streams import LeadStreams
 from emulator.runtime.cluster.tees import LeadTee
 from emulator.runtime.control.channel import Message
 from emulator.runtime.control.cluster_messages import ActAt
+from emulator.runtime.control.encoding import BadMessage
 from emulator.runtime.control.messages import FromZygote, Kill, ProcessExited, Spawned
 from emulator.runtime.control.remote import Kind
 from emulator.runtime.plane import Plane
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 ACT_AHEAD_S = 0.03  # so that live actions begin at one instant everywhere
 BEGIN_AHEAD_NS = 500_000_000
 LOG_S = 1.0
+OWN = 0  # capture of the run; others are of other terminals
 
 
 class SpreadPlane(Plane):
@@ -49,6 +51,7 @@ class SpreadPlane(Plane):
         self._lead = lead
         self._host_log, self._trunk_log = HostLog(folder), TrunkLog(folder)
         self._logged_s = 0.0
+        self._told_s: dict[int, float] = {}  # by host: the report that was logged last
         self._clock = MonotonicClock(0)
         self._tees: dict[int, LeadTee] = {}
         lead.on_report = self._report
@@ -85,6 +88,7 @@ class SpreadPlane(Plane):
 
     def tell_relay(self, message: Message, fds: tuple[int, ...] = ()) -> None:
         if message["op"] == "capture":
+            self._tees = {number: tee for number, tee in self._tees.items() if not tee.closed or number == OWN}
             self._tees[message["id"]] = LeadTee(os.dup(fds[0]), len(self._lead.hosts))
         self._lead.order(message)
 
@@ -99,11 +103,11 @@ class SpreadPlane(Plane):
 
     def stop_relay(self, quickly: bool = False) -> bool:
         complete = self._lead.finish(quickly)
+        for tee in self._tees.values():
+            tee.finish()
         finals = [link.final for link in self._lead.hosts if link.final is not None]
         self.refused_routes = [text for final in finals for text in final.refused_routes]
         self.late_rows += sum(final.late_rows for final in finals)
-        for tee in self._tees.values():
-            tee.finish()
         return complete
 
     def packets_sent(self) -> Mapping[str, int]:
@@ -115,6 +119,9 @@ class SpreadPlane(Plane):
     @property
     def ahead_ns(self) -> int:
         return BEGIN_AHEAD_NS
+
+    def captures_lost(self) -> int:
+        return self._tees[OWN].lost if OWN in self._tees else 0
 
     def warnings(self) -> Sequence[str]:
         return self._lead.warnings
@@ -136,28 +143,33 @@ class SpreadPlane(Plane):
             verdict.warnings.append(f"conservation: {missing} packets of link ends are neither delivered nor dropped")
 
     def _log(self, t_s: float) -> None:
-        """Rows of all hosts and trunks, once a LOG_S."""
+        """Rows of the hosts and trunks that have told something since, once a LOG_S."""
         healths = self._lead.merged.health
+        fresh = {host for host, health in healths.items() if health["t_s"] != self._told_s.get(host)}
+        self._told_s = {host: health["t_s"] for host, health in healths.items()}
         self._logged_s = t_s
-        for host, health in healths.items():
-            self._host_log.add(figures.host_interval(host, health))
-        self._trunk_log.add_all(figures.trunk_intervals(healths, self._lead.clocks))
+        self._host_log.add_all(figures.host_interval(host, healths[host]) for host in sorted(fresh))
+        trunks = figures.trunk_intervals(healths, self._lead.clocks)
+        self._trunk_log.add_all(trunk for trunk in trunks if trunk.receiver in fresh)
         self._host_log.flush()
         self._trunk_log.flush()
 
     def _report(self, message: Message) -> None:
         if message["op"] == "stats" and (message["t_s"] >= self._logged_s + LOG_S or message.get("final")):
             self._log(message["t_s"])
-        if "captures_lost" in message:
-            lost = message["captures_lost"]
-            for number, tee in self._tees.items():
-                lost[number] = lost.get(number, 0) + tee.lost
+        for tee in self._tees.values():
+            for host, health in self._lead.merged.health.items():
+                tee.sign(host, health["t_s"], self._clock.now())
         self.on_report(message)
 
     def _captured(self, host: int, capture: int, data: bytes) -> None:
         tee = self._tees.get(capture)
-        if tee is not None:
-            tee.feed(host, data)
+        if tee is None:
+            return
+        try:
+            tee.feed(host, data, self._clock.now())
+        except ValueError as error:
+            raise BadMessage(f"capture {capture}: {error}") from None
 
 
 class Line:

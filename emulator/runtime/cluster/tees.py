@@ -1,7 +1,7 @@
 """Captures across hosts: what each host's relay writes into a pipe comes to the lead, which writes it on.
 
-Invariant: a reader gets whole batches only, of one host behind those of another. One that does not read, or a slow way
-to the lead, loses packets of captures, which are counted, and holds up nothing.
+Invariant: a reader gets whole batches only, with the packets of all hosts in the order in which they left. One that
+does not read, or a slow way to the lead, loses packets of captures, which are counted, and holds up nothing.
 """
 
 from __future__ import annotations
@@ -11,14 +11,16 @@ import os
 import select
 from collections import deque
 from contextlib import suppress
+from math import inf
 
-from emulator.link.taps import HEAD, ROW_BYTES
 from emulator.runtime.capture.writer import pipe
+from emulator.runtime.cluster.captured import InOrder
 from emulator.runtime.control.remote import Connection, Kind
 
 READ_BYTES = 1 << 19
 MOST_WAITING = 64 << 20  # bytes of a capture that its reader has not taken
 PATIENCE_S = 2.0
+SEND_S = 0.02  # for the lead to take something
 
 
 class HostTees:
@@ -42,6 +44,12 @@ class HostTees:
             return
         for capture, read_end in self._pipes.items():
             asyncio.get_running_loop().add_reader(read_end, self._read, capture)
+
+    def pass_on(self) -> None:
+        """Send some of what is in the pipes, as far as the connection takes it; outside of the event loop."""
+        for capture in list(self._pipes):
+            while self._connection.drain(SEND_S) and self._read(capture):
+                pass
 
     def drain(self) -> None:
         """Send what is left in the pipes: the relay has ended."""
@@ -69,67 +77,45 @@ class HostTees:
         return bool(data)
 
 
-class Batchwise:
-    """Cuts a stream of captured packets where a batch ends."""
-
-    def __init__(self) -> None:
-        self._rest = bytearray()
-
-    def feed(self, data: bytes) -> tuple[bytes, int]:
-        """The whole batches that are there now, and how many packets they hold."""
-        self._rest += data
-        at = packets = 0
-        while at + HEAD.size <= len(self._rest):
-            _magic, count, size, _lost = HEAD.unpack_from(self._rest, at)
-            after = at + HEAD.size + count * ROW_BYTES + size
-            if after > len(self._rest):
-                break
-            at, packets = after, packets + count
-        whole = bytes(self._rest[:at])
-        del self._rest[:at]
-        return whole, packets
-
-
 class LeadTee:
-    """A capture of all hosts on its way into a descriptor, which it owns."""
+    """A capture of all hosts on its way into a descriptor, which it owns. ValueError where a host sends no batches."""
 
     def __init__(self, fd: int, hosts: int) -> None:
         os.set_blocking(fd, False)
         self._fd = fd
-        self._hosts = hosts
-        self._parts = [Batchwise() for _ in range(hosts)]
-        self._ended = 0
-        self._waiting: deque[memoryview] = deque()
+        self._in_order = InOrder(hosts)
+        self._waiting: deque[tuple[memoryview, int]] = deque()  # with how many packets each is
         self._bytes = 0
         self._writing = False
-        self.lost = 0  # packets for which there was no room
+        self.lost = 0  # packets for which there was no room, or of which only a part has come
 
-    def feed(self, host: int, data: bytes) -> None:
-        """Bytes from a host; b"": its part has ended."""
-        if self._fd < 0:
-            return
-        if not data:
-            self._ended += 1
-            if self._ended == self._hosts and not self._waiting:
-                self.close()
-            return
-        whole, packets = self._parts[host].feed(data)
-        if self._bytes + len(whole) > MOST_WAITING:
-            self.lost += packets
-        elif whole:
-            self._waiting.append(memoryview(whole))
-            self._bytes += len(whole)
-            self._write()
+    def feed(self, host: int, data: bytes, now_s: float) -> None:
+        """Bytes from a host, at a scenario time; b"": its part has ended."""
+        if self._fd >= 0:
+            self._in_order.feed(host, data)
+            self._pass_on(now_s)
+
+    def sign(self, host: int, t_s: float, now_s: float) -> None:
+        """The host's relay was there at `t_s`."""
+        if self._fd >= 0:
+            self._in_order.sign(host, t_s)
+            self._pass_on(now_s)
+
+    @property
+    def closed(self) -> bool:
+        return self._fd < 0
 
     def finish(self) -> None:
         """Write what waits, as long as a reader takes something within PATIENCE_S, and close."""
         if self._fd >= 0:
+            self._pass_on(inf)
             self._unwatch()
             poll = select.poll()
             poll.register(self._fd, select.POLLOUT)
             with suppress(OSError):
                 while self._waiting and poll.poll(PATIENCE_S * 1e3):
-                    self._take(os.write(self._fd, self._waiting[0]))
+                    self._take(os.write(self._fd, self._waiting[0][0]))
+            self.lost += sum(packets for _, packets in self._waiting) + self._in_order.torn
         self.close()
 
     def close(self) -> None:
@@ -138,10 +124,19 @@ class LeadTee:
             os.close(self._fd)
             self._fd = -1
 
+    def _pass_on(self, now_s: float) -> None:
+        batch, packets = self._in_order.take(now_s, self.lost)
+        if self._bytes + len(batch) > MOST_WAITING:
+            self.lost += packets
+        elif batch:
+            self._waiting.append((memoryview(batch), packets))
+            self._bytes += len(batch)
+        self._write()
+
     def _write(self) -> None:
         try:
             while self._waiting:
-                self._take(os.write(self._fd, self._waiting[0]))
+                self._take(os.write(self._fd, self._waiting[0][0]))
         except BlockingIOError:
             if not self._writing:
                 asyncio.get_running_loop().add_writer(self._fd, self._write)
@@ -151,16 +146,14 @@ class LeadTee:
             self.close()
             return
         self._unwatch()
-        if self._ended == self._hosts:
+        if self._in_order.ended:
             self.close()
 
     def _take(self, count: int) -> None:
+        batch, packets = self._waiting.popleft()
         self._bytes -= count
-        rest = self._waiting[0][count:]
-        if rest:
-            self._waiting[0] = rest
-        else:
-            self._waiting.popleft()
+        if count < len(batch):
+            self._waiting.appendleft((batch[count:], packets))
 
     def _unwatch(self) -> None:
         if self._writing:

@@ -12,7 +12,7 @@ import asyncio
 import select
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import IntEnum
 from struct import Struct
 from typing import NamedTuple
@@ -131,6 +131,7 @@ class Connection:
 
     def drain(self, timeout_s: float) -> bool:
         """Send what waits, outside of an event loop; whether all is out."""
+        self._flush()
         deadline = time.monotonic() + timeout_s
         poll = select.poll()
         poll.register(self.socket, select.POLLOUT)
@@ -161,3 +162,12 @@ class Connection:
             else:
                 self._loop.remove_writer(self.fileno())
                 self.on_room()
+
+
+def wait_for(connections: Iterable[Connection], timeout_s: float = 0.05) -> None:
+    """Wait until one of them has something to read, outside of an event loop, and send what waits in all."""
+    poll = select.poll()
+    for connection in connections:
+        connection.drain(0.0)
+        poll.register(connection.socket, select.POLLIN)
+    poll.poll(timeout_s * 1e3)

@@ -327,7 +327,8 @@ class Supervisor:
             self.launcher.latest = running.look(self.launcher.view)  # with the last records
         tell(0, "capture")
         if reached.writer is not None:
-            reached.writer.finish(missed=int(collector.relay.get("captures_lost", {}).get(0, 0)))
+            missed = int(collector.relay.get("captures_lost", {}).get(0, 0)) + data_plane.captures_lost()
+            reached.writer.finish(missed)
         costs = {
             "planner": data_plane.planner_summary,
             "schedule_digests": data_plane.row_digests.digests,

@@ -1,13 +1,8 @@
-"""What lead and hosts say to each other: frames over a stream, recognition, merged reports, captures by batches."""
+"""What lead and hosts say to each other: frames over a stream, recognition, merged reports."""
 
 from __future__ import annotations
 
-import asyncio
-import os
 import socket
-import time
-from concurrent.futures import ThreadPoolExecutor
-from struct import pack
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,14 +13,12 @@ from hypothesis import strategies as st
 
 from emulator.link.lateness import Lateness
 from emulator.link.stats import EndStats
-from emulator.link.taps import HEAD, MAGIC, ROW_BYTES
 from emulator.model.network import EndSpec, LinkSpec, Network, NodeSpec, PiecewiseSchedule
 from emulator.record.verdict import Verdict, judge
-from emulator.runtime.cluster import figures, tees
+from emulator.runtime.cluster import figures
 from emulator.runtime.cluster.handshake import seal, skew, versions
 from emulator.runtime.cluster.merge import MergedReports
 from emulator.runtime.cluster.pair_clocks import PairClocks
-from emulator.runtime.cluster.tees import Batchwise, HostTees, LeadTee
 from emulator.runtime.control.cluster_messages import FROM_HOST, Beat, HostReady
 from emulator.runtime.control.encoding import BadMessage
 from emulator.runtime.control.remote import HEAD as FRAME_HEAD
@@ -222,82 +215,3 @@ def test_hosts_agree_on_who_is_joined_bit_for_bit_and_on_delays_nearly() -> None
     assert not row().agrees(row(delay_s=0.0101))
     beat = Beat(3, *row())
     assert Joined(beat.joined, beat.delays_s).agrees(row())
-
-
-# -- captures ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("reads", [True, False])
-def test_what_waits_of_a_capture_at_the_end_is_written_for_those_who_read(
-    monkeypatch: pytest.MonkeyPatch, reads: bool
-) -> None:
-    monkeypatch.setattr(tees, "PATIENCE_S", 5.0 if reads else 0.1)
-    body = bytes(1 << 20)
-    batch = HEAD.pack(MAGIC, 1, len(body), 0) + bytes(ROW_BYTES) + body
-    read_end, write_end = os.pipe()
-
-    async def play() -> None:
-        tee = LeadTee(write_end, 1)
-        tee.feed(0, batch)
-        tee.finish()
-
-    with ThreadPoolExecutor(1) as threads, open(read_end, "rb") as reader:
-        if reads:
-            found = threads.submit(reader.read)
-            asyncio.run(play())
-            assert found.result(10) == batch
-        else:
-            began_s = time.monotonic()
-            asyncio.run(play())
-            assert time.monotonic() - began_s < 3.0
-
-
-def test_captures_wait_while_the_connection_is_busy() -> None:
-    async def play() -> None:
-        sent: list[tuple[int, bytes]] = []
-        connection = SimpleNamespace(busy=False, send=lambda kind, number, data: sent.append((number, data)))
-        pipes = HostTees(connection)  # type: ignore[arg-type]
-        one, other = pipes.open(1), pipes.open(2)
-        connection.busy = True
-        os.write(one, b"a")
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        assert sent == [(1, b"a")], "it was not known to be busy before"
-        os.write(one, b"b")
-        os.write(other, b"c")
-        for _ in range(5):
-            await asyncio.sleep(0)
-        assert sent == [(1, b"a")]
-        connection.busy = False
-        pipes.resume()
-        async with asyncio.timeout(5):
-            while len(sent) < 3:  # noqa: ASYNC110 - what the loop has read
-                await asyncio.sleep(0)
-        assert sorted(sent[1:]) == [(1, b"b"), (2, b"c")]
-        os.close(one)
-        os.close(other)
-        pipes.drain()
-
-    asyncio.run(play())
-
-
-@given(
-    batches=st.lists(st.lists(st.binary(min_size=1, max_size=50), max_size=5), max_size=6),
-    sizes=st.lists(st.integers(1, 90), min_size=1),
-)
-def test_captures_of_several_hosts_are_cut_where_batches_end(batches: list[list[bytes]], sizes: list[int]) -> None:
-    whole = []
-    for packets in batches:
-        body = b"".join(packets)
-        columns = pack("=B", 1) * (ROW_BYTES * len(packets))
-        whole.append(HEAD.pack(MAGIC, len(packets), len(body), 0) + columns + body)
-    stream, cutter, found, counted, at, turn = b"".join(whole), Batchwise(), b"", 0, 0, 0
-    while at < len(stream):
-        size = sizes[turn % len(sizes)]
-        data, packets = cutter.feed(stream[at : at + size])
-        found += data
-        counted += packets
-        assert any(found == b"".join(whole[:count]) for count in range(len(whole) + 1))
-        at, turn = at + size, turn + 1
-    assert found == stream
-    assert counted == sum(map(len, batches))
