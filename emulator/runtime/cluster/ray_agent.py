@@ -15,18 +15,17 @@ import msgpack
 
 from emulator.model.errors import PlatformError
 from emulator.runtime.cluster.ray_joining import actors_on, answers, first_line, join, machines_of, name_of
-from emulator.runtime.cluster.ray_runner import Runner, clock_of, packed, unpack
+from emulator.runtime.cluster.ray_runner import Runner, clock_of
+from emulator.runtime.cluster.runner_process import packed_directory, unpack
 
 POLL_S = 0.1
 LAST_S = 5.0  # for runners to send their files
-EXCLUDED = ("runs", ".git", ".venv", "__pycache__")  # of the scenario's directory, which goes to all machines
-MOST_BYTES = 100 << 20  # of it
 
 
 def serve(line: Connection, address: str, directory: str | None, most: int | None) -> None:
     """Join the cluster, start what is asked for, and end it with the line. `directory` goes to all machines."""
     try:
-        files = packed(Path(directory), EXCLUDED, MOST_BYTES) if directory is not None else b""
+        files = packed_directory(directory) if directory is not None else b""
         ray = join(address)
         try:
             _run(ray, line, files, most)
@@ -93,10 +92,9 @@ def _follow(ray: Any, line: Connection, playing: dict[Any, int], folder: Path) -
 def _how(ray: Any, played: Any, folder: Path) -> str:
     """How a runner ended, in words."""
     try:
-        code, said, files = ray.get(played)
+        how, files = ray.get(played)
     except Exception as error:  # the actor or its machine is gone
         return first_line(error)
     with suppress(OSError, tarfile.TarError):
         unpack(files, folder)
-    last = said.strip().splitlines()[-1:] or ["it said nothing"]
-    return f"the runner ended with status {code}: {last[0]}"
+    return str(how)

@@ -16,15 +16,13 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
-from pathlib import Path
 from typing import Any
 
 import msgpack
 
-import emulator
 from emulator.model.errors import PlatformError
 from emulator.runtime.cluster.machines import Task
-from emulator.scenario.toml.writer import scenario_toml
+from emulator.runtime.cluster.runner_process import told, within_package
 
 JOIN_S = 30.0  # Ray's own import and joining included
 START_S = 20.0
@@ -39,7 +37,7 @@ class RayCluster:
     """
 
     def __init__(self, address: str, directory: str, most: int | None = None) -> None:
-        self._package = _within_package(directory)
+        self._package = within_package(directory)
         self._line, theirs = Pipe()
         pid = os.fork()
         if pid == 0:
@@ -73,12 +71,7 @@ class RayCluster:
 
     def start(self, tasks: Sequence[Task]) -> None:
         first = tasks[0]
-        common = {
-            "scenario": scenario_toml(first.scenario), "package": self._package, "owner": first.owner.tobytes(),
-            "folder": str(first.folder), "run_id": first.run_id, "keys": first.keys is not None,
-            "secret": first.secret, "lead": first.lead,
-        }  # fmt: skip
-        self._say(common)
+        self._say(told(first, self._package) | {"folder": str(first.folder)})
         self._answer("started", START_S)
 
     def ended(self, host: int) -> str:
@@ -115,13 +108,6 @@ class RayCluster:
         except (EOFError, OSError):
             raise PlatformError("the process that holds the connection to Ray has ended") from None
         raise PlatformError(f"Ray has not answered within {within_s:g} s")
-
-
-def _within_package(directory: str) -> str:
-    """Where a bundled scenario's folder is below the installed packages, as on every machine; "" for any other."""
-    root = Path(emulator.__file__).parents[1]
-    path = Path(directory)
-    return str(path.relative_to(root)) if path.is_relative_to(root / "scenarios") else ""
 
 
 def _serve(line: Connection, address: str, directory: str | None, most: int | None) -> None:

@@ -102,7 +102,7 @@ def runners() -> list[int]:
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            if b"emulator.runtime.cluster.ray_runner" in path.read_bytes():
+            if b"emulator.runtime.cluster.runner_process" in path.read_bytes():
                 found.append(int(path.parent.name))
         except OSError:
             continue
