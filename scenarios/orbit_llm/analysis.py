@@ -24,8 +24,8 @@ def summarise(run: Run) -> dict[str, Any]:
     """Figures for `summary` of the verdict."""
     seen = observed(run)
     answered = {policy: each for policy, each in seen.requests.items() if each.answer}
-    summary: dict[str, Any] = {"answers": len(answered)}
     policies = list(seen.requests)
+    summary: dict[str, Any] = {"answers": len(answered), "unanswered": len(policies) - len(answered)}
     if policies and policies[0] in answered:
         summary |= _headline(answered, policies) | losses(run, seen.requests[policies[0]])
     for policy, each in answered.items():

@@ -31,7 +31,7 @@ TEXT = "docs"  # of the default prompt
 
 
 class Asking(Prompt):
-    """Plans for the satellites in `nodes`, itself the first of them."""
+    """Plans for the satellites that `ways` join, itself the first of them. Others may take over from these."""
 
     @dataclass(frozen=True, slots=True)
     class Config(Prompt.Config):
@@ -81,7 +81,9 @@ class Asking(Prompt):
         )
 
     def _names(self) -> list[str]:
-        return [self.context.name, *(name for name in self.config.nodes if name != self.context.name)]
+        """The satellites that plans may use."""
+        joined = dict.fromkeys(way.source for way in map(Way.of, self.config.ways))
+        return list(dict.fromkeys((self.context.name, *joined)))
 
     def _problem(self, measured: profile.Profile, tokens: int) -> Problem:
         config, names = self.config, self._names()

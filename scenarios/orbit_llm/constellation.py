@@ -6,6 +6,7 @@ bad as it ever is at the instants looked at, so a plan made of ways holds for al
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -20,17 +21,20 @@ WINDOW_S = 120.0  # in which requests come to an end
 APART_S = 10.0  # between two instants
 
 
-def ring(tables: dict[str, Any], count: int) -> list[str]:
-    """Names of the satellites: up one plane, and back in the next one to the east."""
+def ring(tables: dict[str, Any], count: int, spares: int = 0) -> tuple[list[str], list[str]]:
+    """Names of the satellites: up one plane, and back in the next one to the east. Spares lie ahead in the former."""
     built = leo.build(leo.Config.model_validate(tables), BuildOptions())
     grid, names = built.grid, [node.name for node in built.nodes]
     ends = {(a, port): b for a, b, port in zip(grid.a.tolist(), grid.b.tolist(), grid.a_port.tolist(), strict=True)}
     ends |= {(b, port): a for a, b, port in zip(grid.a.tolist(), grid.b.tolist(), grid.b_port.tolist(), strict=True)}
     first = -(-count // 2)
-    at = [0]
-    for port in ([AHEAD] * (first - 1) + [EAST] + [BEHIND] * (count - first))[: count - 1]:
-        at.append(ends[at[-1], port])
-    return [names[number] for number in at]
+
+    def walk(start: int, ports: list[int]) -> list[int]:
+        return list(accumulate(ports, lambda at, port: ends[at, port], initial=start))
+
+    up = walk(0, [AHEAD] * (first - 1 + spares))
+    back = walk(up[first - 1], [EAST] + [BEHIND] * (count - first - 1))[1:] if count > first else []
+    return [names[at] for at in (*up[:first], *back)], [names[at] for at in up[first:]]
 
 
 def ways(tables: dict[str, Any], satellites: list[str]) -> list[Way]:

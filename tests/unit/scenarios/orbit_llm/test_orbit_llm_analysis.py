@@ -69,13 +69,19 @@ def test_a_request_that_failed_is_told_and_compared_with_nothing(monkeypatch):
     told = [each for each in events({"joint": 2.1, "fp16": 3.0}) if each[2] != "answer" or "joint" not in each[3]]
     told.append((60.0, "s0", "failed", json.dumps({"plan": "joint", "text": "too few nodes are left"})))
     found = summary(monkeypatch, told)
-    assert found["answers"] == 1
+    assert (found["answers"], found["unanswered"]) == (1, 1)
     assert found["failed"] == {"joint": "too few nodes are left"}
     assert "delay_ms" not in found
 
 
+def test_a_baseline_without_a_plan_is_not_missed(monkeypatch):
+    told = [(0.0, "s0", "no-plan", json.dumps({"plan": "int8", "text": "no plan"})), *events({"joint": 2.1})]
+    found = summary(monkeypatch, told)
+    assert (found["answers"], found["unanswered"], found["no_plan"]) == (1, 0, {"int8": "no plan"})
+
+
 def test_a_run_that_told_nothing_has_no_figures(monkeypatch):
-    assert summary(monkeypatch, []) == {"answers": 0, "rejected_messages": 0}
+    assert summary(monkeypatch, []) == {"answers": 0, "unanswered": 0, "rejected_messages": 0}
 
 
 def test_crossings_last_from_the_end_of_a_stage_to_the_arrival_at_the_next():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import get_args
 
 import pytest
@@ -26,19 +27,23 @@ def asked(*overrides: str):
 
 def test_four_satellites_are_a_square_of_neighbours():
     config, scenario = asked()
-    assert config["nodes"] == ["sat-0101", "sat-0102", "sat-0202", "sat-0201"]
+    assert config["nodes"] == ["sat-0101", "sat-0102", "sat-0202", "sat-0201", "sat-0103"]
     ways = {(way.source, way.target): way for way in map(Way.of, config["ways"])}
     assert len(ways) == 12
-    assert [ways[pair].hops for pair in zip(config["nodes"], config["nodes"][1:], strict=False)] == [1, 1, 1]
+    assert [ways[pair].hops for pair in pairwise(config["nodes"][:4])] == [1, 1, 1]
     assert ways["sat-0201", "sat-0101"].hops == 1
     assert ways["sat-0101", "sat-0202"].hops == 2
     assert all(0.002 < way.delay_s < 0.012 and way.rate_bps == 1e6 for way in ways.values())
-    assert [each.nodes for each in scenario.programs] == [("sat-0101",), ("sat-0102", "sat-0202", "sat-0201")]
+    assert [each.nodes for each in scenario.programs] == [
+        ("sat-0101",), ("sat-0102", "sat-0202", "sat-0201", "sat-0103")
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 6, 12])
 def test_a_ring_has_each_satellite_once(count):
-    assert len(set(ring(TABLES, count))) == count
+    satellites, spares = ring(TABLES, count, 2)
+    assert (len(satellites), len(spares)) == (count, 2)
+    assert len({*satellites, *spares}) == count + 2
 
 
 @pytest.mark.parametrize("rate", ["2", "2.0", "2 Mbit/s"])
@@ -50,9 +55,15 @@ def test_a_bare_rate_is_in_mbit_s(rate):
 
 def test_more_stages_take_more_satellites_and_a_policy_is_asked_once():
     config, _ = asked("stages=6", "policy=fp16")
-    assert len(config["nodes"]) == 6
+    assert len(config["nodes"]) == 7
     assert config["stages"] == 6
     assert config["policies"] == ["fp16", "sequential"]
+
+
+def test_a_satellite_dies_where_that_is_asked_for():
+    assert asked()[1].actions == ()
+    (action,) = asked("crash=6 s")[1].actions
+    assert (action.at_s, action.do, action.nodes) == (6.0, "crash", ("sat-0102",))
 
 
 def test_policies_are_those_of_the_planner():
@@ -68,6 +79,7 @@ def test_the_prompt_is_the_text():
     [
         ("policy=best", "policy"), ("cpu=0 %", "more than 0 %"), ("evaluate=1", "an interval needs two"),
         ("isl.rate=1 parsec", "isl.rate"), ("isl.rate=0", "more than 0 bit/s"), ("budget_nats=-1", "budget_nats"),
+        ("crash=-1 s", "crash"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused(override, said):
@@ -78,6 +90,8 @@ def test_what_cannot_be_is_refused(override, said):
 def test_stages_beyond_the_satellites_are_refused():
     with pytest.raises(ScenarioError, match="at most 2, a satellite each"):
         asked("stages=3", "satellites=2")
+    with pytest.raises(ScenarioError, match="two satellites in the ring"):
+        asked("crash=1 s", "satellites=1")
 
 
 @given(some.floats(1e-3, 1), some.integers(1, 30), some.sampled_from([5e5, 1e6, 4e6]))
