@@ -14,9 +14,10 @@ from typing import Any
 import msgpack
 
 from emulator.model.errors import PlatformError
+from emulator.runtime.cluster.far_process import unpack
 from emulator.runtime.cluster.ray_joining import actors_on, answers, first_line, join, machines_of, name_of
 from emulator.runtime.cluster.ray_runner import Runner, clock_of
-from emulator.runtime.cluster.runner_process import packed_directory, unpack
+from emulator.runtime.cluster.runner_process import packed_directory
 
 POLL_S = 0.1
 LAST_S = 5.0  # for runners to send their files

@@ -10,7 +10,8 @@ import time
 import pytest
 
 from emulator.model.errors import PlatformError
-from emulator.runtime.cluster.runner_process import _swept, packed, unpack
+from emulator.runtime.cluster.far_process import _swept, unpack
+from emulator.runtime.cluster.runner_process import packed
 
 
 def test_files_of_a_directory_arrive_but_for_those_left_out(tmp_path):
