@@ -204,6 +204,8 @@ class Batches:
             magic, count, size, lost = HEAD.unpack_from(stream, at)
             if magic != MAGIC:
                 raise ValueError(f"{magic:#x} where a batch should begin; expected {MAGIC:#x}")
+            if count * ROW_BYTES + size > LIMIT:
+                raise ValueError(f"a batch of {count} packets and {size} bytes; expected {LIMIT} at most")
             after = at + HEAD.size + count * ROW_BYTES + size
             if after > len(stream):
                 break
@@ -216,6 +218,8 @@ class Batches:
                 columns.append(column)
                 at += width
             left_s, mark, captured, original = columns
+            if sum(captured) != size:
+                raise ValueError(f"packets of {sum(captured)} bytes in a batch of {size}")
             yield Batch(lost, left_s, mark, captured, original, view[at:after])
             at = after
         self._rest = stream[at:]

@@ -10,7 +10,7 @@ way is counted before what follows it.
 from __future__ import annotations
 
 from array import array
-from math import inf
+from math import inf, isfinite
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,8 @@ class InOrder:
         if not data:
             self._until_s[host] = inf
         for batch in self._streams[host].feed(data):
+            if not batch.left_s or not isfinite(sum(batch.left_s)):
+                raise ValueError("a batch without packets, or with one that left at no time")
             self._lost[host] = batch.lost
             at = 0
             for size in batch.captured:

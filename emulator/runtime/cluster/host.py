@@ -14,8 +14,9 @@ import os
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
+from math import inf
 from typing import Any, assert_never
 
 import msgpack
@@ -24,7 +25,7 @@ import numpy as np
 from emulator.link import trunks
 from emulator.link.overrides import Faults
 from emulator.model.clock import MonotonicClock, set_timer_slack, sleep_until_ns
-from emulator.model.errors import EXIT_INTERNAL, SkyloomError
+from emulator.model.errors import EXIT_INTERNAL, EmulationError, SkyloomError
 from emulator.model.names import matching
 from emulator.record.folder import RunFolder
 from emulator.runtime.actions.runner import due
@@ -49,7 +50,7 @@ from emulator.runtime.control.cluster_messages import (
     ToHost,
     Welcome,
 )
-from emulator.runtime.control.encoding import BadMessage
+from emulator.runtime.control.encoding import UNREADABLE, BadMessage
 from emulator.runtime.control.messages import FromZygote, Kill, ProcessExited
 from emulator.runtime.control.remote import Connection, Frame, Kind
 from emulator.runtime.data_plane import DataPlane
@@ -64,6 +65,7 @@ BEAT_S = 0.25
 PROGRESS_S = 0.2
 READY_ROWS = 2
 LAST_WORDS_S = 2.0
+MOST_ORDERS = 10_000  # that wait for their instants
 MOST_TEXTS = 100  # warnings, or refused routes, that a message has room for
 
 
@@ -151,6 +153,7 @@ class Host:
         """Serve the lead until it says Finish, or is gone."""
         loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[None] = loop.create_future()
+        loop.set_exception_handler(self._callback_failed)
         zygote, data_plane = self._zygote, self._data_plane
         zygote.on_message, zygote.on_packet, zygote.on_lost = self._zygote_said, self._packet, self._break
         data_plane.on_report = self._report
@@ -177,12 +180,16 @@ class Host:
         return task
 
     def _task_done(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None and not self._ended.done():
-            self._ended.set_exception(error)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._break(error)
 
-    def _break(self, why: SkyloomError) -> None:
+    def _break(self, why: BaseException) -> None:
         if not self._ended.done():
             self._ended.set_exception(why)
+
+    def _callback_failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Nothing of a host fails unheard."""
+        self._break(context.get("exception") or EmulationError(context["message"]))
 
     def _now_s(self) -> float:
         return self._clock.now() if self._clock is not None else -1.0
@@ -224,7 +231,15 @@ class Host:
                 self._orders.popleft()
                 order()
 
+    def _act(self, action: Mapping[str, Any]) -> None:
+        try:
+            self._faults.perform(action)
+        except UNREADABLE as error:
+            raise BadMessage(f"an action that cannot be: {type(error).__name__}: {error}") from None
+
     def _order(self, at_s: float, order: Callable[[], None]) -> None:
+        if not at_s < inf or len(self._orders) >= MOST_ORDERS:
+            raise BadMessage(f"an order for {at_s} s, behind {len(self._orders)} others; at most {MOST_ORDERS} wait")
         self._orders.append((at_s, order))
         self._ordered.set()
 
@@ -253,7 +268,7 @@ class Host:
             case Kind.PACKET:
                 self._zygote.tell(frame.number, frame.data)
             case Kind.REPORT:
-                self._relay_order(msgpack.unpackb(frame.data, strict_map_key=False))
+                self._relay_order(_order(frame.data))
             case Kind.STREAM:
                 self._streams.write(frame.number, frame.data)
             case Kind.CAPTURE:
@@ -262,7 +277,7 @@ class Host:
     def _message(self, message: ToHost) -> None:
         match message:
             case Beat():
-                with suppress(BlockingIOError):
+                with suppress(BlockingIOError, BrokenPipeError):  # without its runner the sandbox ends by itself
                     os.write(self._beat, b".")
             case Launch():
                 self._launch(message)
@@ -271,7 +286,7 @@ class Host:
             case Begin(t0_ns):
                 self._begin(t0_ns)
             case ActAt(at_s, action):
-                self._order(at_s, lambda: self._faults.perform(action))
+                self._order(at_s, lambda: self._act(action))
             case Finish(quickly):
                 self._finish(quickly)
             case Challenge() | Welcome():
@@ -347,3 +362,14 @@ class Host:
         if message["op"] == "stats" and self._connection.busy and not message.get("final"):
             return  # counters are cumulative: the next one has what this one had
         self._connection.send(Kind.REPORT, 0, msgpack.packb(message))
+
+
+def _order(data: bytes) -> Message:
+    """An order to the relay, which checks what is in it. BadMessage where it is none."""
+    try:
+        order: Message = msgpack.unpackb(data)
+        if isinstance(order["op"], str) and (order["op"] != "capture" or isinstance(order["id"], int)):
+            return order
+    except UNREADABLE:
+        pass
+    raise BadMessage(f"{len(data)} bytes are no order to a relay")

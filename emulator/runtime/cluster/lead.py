@@ -15,17 +15,19 @@ import selectors
 import socket
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from functools import partial
+from math import isfinite
 from typing import assert_never
 
 import msgpack
 
 from emulator.model.errors import EXIT_PLATFORM, PlatformError, SkyloomError
 from emulator.runtime.cluster.handshake import NONCE_BYTES, seal, skew, versions
+from emulator.runtime.cluster.host_link import HostError, HostLink
 from emulator.runtime.cluster.machines import Cluster, Task
 from emulator.runtime.cluster.merge import MergedReports
 from emulator.runtime.cluster.pair_clocks import PairClocks
+from emulator.runtime.cluster.reports import Reports
 from emulator.runtime.control.channel import Message
 from emulator.runtime.control.cluster_messages import (
     FROM_HOST,
@@ -43,7 +45,7 @@ from emulator.runtime.control.cluster_messages import (
     NotLaunched,
     Welcome,
 )
-from emulator.runtime.control.encoding import UNREADABLE, BadMessage, ControlMessage
+from emulator.runtime.control.encoding import BadMessage, ControlMessage
 from emulator.runtime.control.messages import Cold, FromZygote, ProcessExited, Spawned, Warmed
 from emulator.runtime.control.remote import Connection, Frame, Kind, wait_for
 from emulator.schedule.row_digest import Joined
@@ -57,30 +59,7 @@ BUILD_S = 120.0  # without a word while nodes are built: a large image is unpack
 FINAL_S = 4.0
 AT_ONCE = 16  # frames of a host before the next has its turn
 MARGIN_S = 0.05  # before T0, by which a host must have heard of it
-
-
-class HostError(SkyloomError):
-    """A host of the run has failed, or is lost."""
-
-    def __init__(self, text: str, exit_code: int = EXIT_PLATFORM) -> None:
-        super().__init__(text)
-        self.exit_code = exit_code
-
-
-@dataclass(slots=True)
-class HostLink:
-    """One host, as the lead knows it."""
-
-    number: int
-    connection: Connection
-    hello: Hello
-    heard_s: float = 0.0  # monotonic
-    progress: HostProgress = field(default_factory=lambda: HostProgress(0.0, 1.0, ""))
-    ready: bool = False
-    more: bool = False  # frames of it wait in the connection
-    beat: Beat = field(default_factory=Beat)
-    final: Final | None = None
-    gone: bool = False
+MOST_WARNINGS = 1000  # of hosts
 
 
 class Lead:
@@ -89,17 +68,20 @@ class Lead:
     def __init__(self, cluster: Cluster, listener: socket.socket, tasks: list[Task]) -> None:
         self.hosts: list[HostLink] = []
         self.failure: SkyloomError | None = None
-        self.on_zygote: Callable[[FromZygote], None] = lambda message: None
-        self.on_packet: Callable[[int, bytes], None] = lambda number, data: None
+        # What hosts say, by the number of the host; they raise BadMessage where it cannot be.
+        self.on_zygote: Callable[[int, FromZygote], None] = lambda host, message: None
+        self.on_packet: Callable[[int, int, bytes], None] = lambda host, number, data: None
         self.on_report: Callable[[Message], None] = lambda message: None
         self.on_capture: Callable[[int, int, bytes], None] = lambda host, capture, data: None
-        self.on_stream: Callable[[int, bytes], None] = lambda number, data: None
-        self.on_not_launched: Callable[[int, str], None] = lambda number, text: None
+        self.on_stream: Callable[[int, int, bytes], None] = lambda host, number, data: None
+        self.on_not_launched: Callable[[int, int, str], None] = lambda host, number, text: None
         self.on_failure: list[Callable[[SkyloomError], None]] = []
         self.row: Callable[[int], Joined | None] = lambda step: None  # of the lead's own schedule
         self.warnings: list[str] = []
         self.merged = MergedReports(tasks[0].network, tasks[0].owner, len(tasks))
         self.clocks = PairClocks()
+        self._reports = Reports(tasks[0].network, len(tasks))
+        self._finishing = False
         self._cluster = cluster
         self._listener = listener
         self._tasks = tasks
@@ -243,6 +225,8 @@ class Lead:
 
     def order(self, message: Message) -> None:
         """An order to all relays."""
+        if "number" in message:
+            self.merged.ordered(message["number"])
         data = msgpack.packb(message)
         for link in self.hosts:
             self.send(link.number, Kind.REPORT, 0, data)
@@ -286,6 +270,7 @@ class Lead:
         return True
 
     def _take(self, link: HostLink, frame: Frame | None) -> None:
+        """Take in one frame; None: the host has closed the connection. BadMessage."""
         if frame is None:
             how = self._cluster.ended(link.number) or "its runner has closed the connection"
             self._lose(link, how)
@@ -295,7 +280,7 @@ class Lead:
             case Kind.MESSAGE:
                 self._message(link, frame.message(FROM_HOST))
             case Kind.PACKET:
-                self.on_packet(frame.number, frame.data)
+                self.on_packet(link.number, frame.number, frame.data)
             case Kind.REPORT:
                 merged = self._merged(link, frame.data)
                 if merged is not None:
@@ -303,41 +288,42 @@ class Lead:
             case Kind.CAPTURE:
                 self.on_capture(link.number, frame.number, frame.data)
             case Kind.STREAM:
-                self.on_stream(frame.number, frame.data)
+                self.on_stream(link.number, frame.number, frame.data)
 
     def _merged(self, link: HostLink, data: bytes) -> Message | None:
         """What a relay's report means for the run. BadMessage."""
-        try:
-            report = msgpack.unpackb(data, strict_map_key=False)
-            if report["op"] == "stats":
-                self._check_trunks(link, report)
-            self.clocks.note(link.number, report)
-            return self.merged.merged(link.number, report)
-        except (*UNREADABLE, IndexError, AttributeError) as error:
-            raise BadMessage(f"{len(data)} bytes are no report of a relay: {type(error).__name__}: {error}") from None
+        report = self._reports.read(link.number, data)
+        if report["op"] == "stats":
+            self._check_trunks(link, report)
+        self.clocks.note(link.number, report)
+        return self.merged.merged(link.number, report)
 
     def _message(self, link: HostLink, message: FromHost) -> None:
         match message:
-            case HostProgress():
+            case HostProgress(done, total):
+                if not (isfinite(done) and isfinite(total)):
+                    raise BadMessage(f"has built {done} of {total}")
                 link.progress = message
             case HostReady(warnings):
                 link.ready = True
                 self._warn(link, warnings)
             case Armed(margin_s):
-                if margin_s < MARGIN_S:
+                if not margin_s >= MARGIN_S:
                     self._lose(link, f"heard of T0 {margin_s * 1e3:.0f} ms before it; expected {MARGIN_S * 1e3:.0f} ms")
             case Beat():
                 link.beat = message
                 self._compare(link)
             case NotLaunched(number, text):
-                self.on_not_launched(number, text)
+                self.on_not_launched(link.number, number, text)
             case HostFailed(text, exit_code):
-                self._lose(link, text, exit_code)
+                self._lose(link, text, exit_code if 0 < exit_code < 256 else EXIT_PLATFORM)
             case Final():
+                if not self._finishing:
+                    raise BadMessage("said its last words before it was asked for them")
                 link.final = message
                 self._warn(link, message.warnings)
             case Warmed() | Cold() | Spawned() | ProcessExited():
-                self.on_zygote(message)
+                self.on_zygote(link.number, message)
             case Hello():
                 pass  # over
             case other:
@@ -379,7 +365,8 @@ class Lead:
 
     def _warn(self, link: HostLink, texts: Iterable[str]) -> None:
         for text in texts:
-            if (told := f"{self.names[link.number]}: {text}") not in self.warnings:
+            told = f"{self.names[link.number]}: {text}"
+            if len(self.warnings) < MOST_WARNINGS and told not in self.warnings:
                 self.warnings.append(told)
 
     # -- the end -------------------------------------------------------------------------------------------------------
@@ -387,6 +374,7 @@ class Lead:
     def finish(self, quickly: bool) -> bool:
         """Have all hosts stop their relays and say their last; whether all last statistics came. Outside of, or within
         the event loop, which it holds up."""
+        self._finishing = True
         if self._beating is not None:
             self._beating.cancel()
         for link in self.hosts:

@@ -11,6 +11,7 @@ from typing import Any
 from emulator.link.lateness import Lateness
 from emulator.link.stats import EndStats
 from emulator.model.network import Network
+from emulator.runtime.control.encoding import BadMessage
 
 Message = dict[str, Any]
 _LATE_MAX_S = int(EndStats.LATE_MAX_S)
@@ -27,10 +28,14 @@ class MergedReports:
         self._ends: dict[int, dict[int, list[float]]] = {}  # by end, then by host
         self.health: dict[int, Message] = {}  # the last report about itself of each host's relay
         self._final: set[int] = set()
-        self._done: Counter[int] = Counter()
+        self._done: dict[int, set[int]] = {}  # hosts that have obeyed, by order
+
+    def ordered(self, number: int) -> None:
+        """All relays are told to do this."""
+        self._done[number] = set()
 
     def merged(self, host: int, message: Message) -> Message | None:
-        """What a report of one host means for the run; None: nothing yet."""
+        """What a report of one host means for the run; None: nothing yet. BadMessage where it cannot be."""
         match message["op"]:
             case "stats":
                 return self._stats(host, message)
@@ -38,12 +43,22 @@ class MergedReports:
                 changes = [change for change in message["changes"] if self._teller(change[0]) == host]
                 return {**message, "changes": changes} if changes else None
             case "done":
-                self._done[message["number"]] += 1
-                return message if self._done[message["number"]] == self._hosts else None
+                return self._obeyed(host, message)
             case "trunks":
                 return None  # before the start, of interest for clocks alone
             case "error":
                 return {**message, "message": f"host {host}: {message['message']}"}
+        return message
+
+    def _obeyed(self, host: int, message: Message) -> Message | None:
+        number = message["number"]
+        done = self._done.get(number)
+        if done is None:
+            raise BadMessage(f"has done order {number}, which was not given")
+        done.add(host)
+        if len(done) < self._hosts:
+            return None
+        del self._done[number]
         return message
 
     def _stats(self, host: int, message: Message) -> Message:

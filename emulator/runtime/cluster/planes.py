@@ -139,6 +139,7 @@ class SpreadPlane(Plane):
         verdict.trunks, verdict.trunk_lost_limit = figures.trunk_figures(healths), self._limit
         verdict.clock = lead.clocks.figures()
         complete = all(link.final is not None and link.final.complete for link in lead.hosts)
+        complete &= len(healths) == len(lead.hosts)
         if complete and (missing := figures.unaccounted(counters, healths)):
             verdict.warnings.append(f"conservation: {missing} packets of link ends are neither delivered nor dropped")
 
@@ -205,10 +206,11 @@ class SpreadZygotes:
         self._lead = lead
         self._owner = owner
         self._host_of: dict[int, int] = {}  # by process
+        self._ended: set[int] = set()
         self._streams = LeadStreams(self._say)
         lead.on_zygote = self._zygote_said
-        lead.on_packet = lambda number, data: self.on_packet(number, data)
-        lead.on_stream = self._streams.write
+        lead.on_packet = self._packet
+        lead.on_stream = self._stream
         lead.on_not_launched = self._not_launched
         lead.on_failure.append(lambda why: self.on_lost(why))
 
@@ -243,12 +245,35 @@ class SpreadZygotes:
     def _say(self, number: int, data: bytes) -> None:
         self._lead.send(self._host_of[number], Kind.STREAM, number, data)
 
-    def _zygote_said(self, message: FromZygote) -> None:
+    def _check(self, host: int, number: int) -> None:
+        """BadMessage where this process was not started there."""
+        if self._host_of.get(number) != host:
+            raise BadMessage(f"speaks of process {number}, which was not started there")
+
+    def _check_alive(self, host: int, number: int) -> None:
+        self._check(host, number)
+        if number in self._ended:
+            raise BadMessage(f"speaks of process {number}, which has ended")
+
+    def _packet(self, host: int, number: int, data: bytes) -> None:
+        self._check(host, number)
+        self.on_packet(number, data)
+
+    def _stream(self, host: int, number: int, data: bytes) -> None:
+        self._check(host, number)
+        self._streams.write(number, data)
+
+    def _zygote_said(self, host: int, message: FromZygote) -> None:
+        if isinstance(message, Spawned | ProcessExited):
+            self._check_alive(host, message.id)
         if isinstance(message, ProcessExited):
+            self._ended.add(message.id)
             self._streams.close(message.id)
         self.on_message(message)
 
-    def _not_launched(self, number: int, text: str) -> None:
+    def _not_launched(self, host: int, number: int, text: str) -> None:
+        self._check_alive(host, number)
+        self._ended.add(number)
         self._streams.refuse(number, text)
         self.on_message(Spawned(number, 0))
         self.on_message(ProcessExited(number, 127))

@@ -22,6 +22,7 @@ from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
 
+from emulator.runtime.control.encoding import BadMessage
 from emulator.runtime.control.remote import Connection, Kind
 from emulator.runtime.programs.launch import Launch
 
@@ -32,9 +33,18 @@ SIZE = 3  # in place of a stream: the size of a terminal
 TAKEN = 4  # likewise, and the stream behind it: a piece of it has been written out
 GONE = 5  # likewise: nobody reads it any longer, so the command shall find it closed
 AHEAD = 16
+MOST_AHEAD = 4 * AHEAD  # also at a command's end, when nobody waits
+SIZE_BYTES = 8  # of the size of a terminal
 SIZE_S = 0.25  # between two looks at it
 LOOK_S = 0.25  # between two looks whether a command whose input is awaited has ended
 WRITE_S = 1.0  # for a reader to take the last output of a command
+
+
+def _check(data: bytes) -> None:
+    """BadMessage where a frame is none of a stream."""
+    expected = {0: 1, 1: 1, 2: 1, SIZE: 1 + SIZE_BYTES, TAKEN: 2, GONE: 2}.get(data[0] if data else -1)
+    if expected is None or len(data) < expected or (data[0] in (SIZE, TAKEN, GONE) and len(data) > expected):
+        raise BadMessage(f"{len(data)} bytes that begin with {data[:1]!r} are of no stream")
 
 
 class HostStreams:
@@ -65,7 +75,8 @@ class HostStreams:
         return found
 
     def write(self, number: int, data: bytes) -> None:
-        """Input for a command; nothing behind the stream's byte: its end."""
+        """Input for a command; nothing behind the stream's byte: its end. BadMessage."""
+        _check(data)
         if data[0] == TAKEN:
             self._taken(number, data[1])
             return
@@ -121,8 +132,9 @@ class HostStreams:
     def drain(self, number: int) -> None:
         """Send what a command that has ended has left in its streams."""
         for stream in (1, 2):
-            while self._read(number, stream):
-                pass
+            for _ in range(2 * AHEAD):  # more than a pipe holds: what others still write has no end
+                if not self._read(number, stream):
+                    break
             self._end(number, stream)
         self._end_input(number)
 
@@ -223,19 +235,22 @@ class LeadStreams:
         if number not in self._outputs:
             os.close(terminal)
             return
-        size = fcntl.ioctl(terminal, termios.TIOCGWINSZ, bytes(8))
+        size = fcntl.ioctl(terminal, termios.TIOCGWINSZ, bytes(SIZE_BYTES))
         if size != before:
             self._say(number, bytes((SIZE,)) + size)
         asyncio.get_running_loop().call_later(SIZE_S, self._follow_size, number, terminal, size)
 
     def write(self, number: int, data: bytes) -> None:
-        """Output has come, or input has been taken."""
+        """Output has come, or input has been taken. BadMessage."""
+        _check(data)
         if data[0] == TAKEN:
             if number in self._room:
                 self._room[number].release()
             return
         queue = self._outputs.get(number, {}).get(data[0])
         if queue is not None and len(data) > 1:
+            if queue.qsize() > MOST_AHEAD:
+                raise BadMessage(f"sends more of process {number} than is taken")
             queue.put(data[1:])
 
     def refuse(self, number: int, text: str) -> None:

@@ -158,9 +158,15 @@ def test_the_last_report_is_that_of_the_last_host() -> None:
 
 def test_an_order_is_done_when_all_have_done_it() -> None:
     reports = MergedReports(network(), np.array([0, 1]), 2)
+    for number in (3, 4):
+        reports.ordered(number)
     assert reports.merged(0, {"op": "done", "number": 3}) is None
+    assert reports.merged(0, {"op": "done", "number": 3}) is None, "twice of one"
     assert reports.merged(0, {"op": "done", "number": 4}) is None
     assert reports.merged(1, {"op": "done", "number": 3}) == {"op": "done", "number": 3}
+    for never in (3, 5):
+        with pytest.raises(BadMessage, match=f"order {never}, which was not given"):
+            reports.merged(1, {"op": "done", "number": never})
 
 
 def test_a_carrier_is_told_once() -> None:

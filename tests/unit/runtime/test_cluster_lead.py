@@ -20,9 +20,10 @@ from emulator.model.errors import EXIT_INTERNAL, EXIT_PLATFORM, PlatformError
 from emulator.model.network import Network, NodeSpec
 from emulator.runtime.cluster import lead as lead_module
 from emulator.runtime.cluster import runner
-from emulator.runtime.cluster.lead import HostError, Lead
+from emulator.runtime.cluster.host_link import HostError
+from emulator.runtime.cluster.lead import Lead
 from emulator.runtime.cluster.machines import Task
-from emulator.runtime.control.cluster_messages import Beat, HostFailed, HostReady
+from emulator.runtime.control.cluster_messages import Beat, Final, HostFailed, HostReady
 from emulator.runtime.control.remote import Connection, Kind
 from emulator.schedule.row_digest import Joined
 
@@ -191,6 +192,25 @@ def test_a_host_whose_message_or_report_is_malformed_is_named(two: Any, kind: Ki
     select.select([lead.hosts[1].connection], [], [], 5.0)
     lead._heard(lead.hosts[1])
     assert str(lead.failure).startswith("host 1: ")
+    assert lead.failure.exit_code == EXIT_PLATFORM
+
+
+def test_a_host_that_says_its_last_words_during_play_is_named(two: Any) -> None:
+    lead, cluster = two
+    cluster.connections[1].say(Final(True))
+    select.select([lead.hosts[1].connection], [], [], 5.0)
+    lead._heard(lead.hosts[1])
+    assert str(lead.failure) == "host 1: said its last words before it was asked for them"
+
+
+def test_warnings_of_hosts_are_bounded_and_a_failure_has_an_exit_code(two: Any) -> None:
+    lead, cluster = two
+    for number in range(20):
+        cluster.connections[0].say(HostReady(tuple(f"{number} {each}" for each in range(100))))
+        heard(lead, 0)
+    assert len(lead.warnings) == lead_module.MOST_WARNINGS
+    cluster.connections[1].say(HostFailed("as if nothing were", 0))
+    heard(lead, 1)
     assert lead.failure.exit_code == EXIT_PLATFORM
 
 

@@ -13,6 +13,8 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from types import SimpleNamespace
 
 from emulator.runtime.cluster.streams import AHEAD, GONE, SIZE, TAKEN, HostStreams, LeadStreams
 from emulator.runtime.control.remote import Kind
@@ -197,3 +199,27 @@ def _read(fd: int, count: int) -> bytes:
 
 def _readable(fd: int) -> bool:
     return bool(select.select([fd], [], [], 0)[0])
+
+
+def test_a_command_that_has_ended_is_told_although_others_write_on() -> None:
+    """A child that it has left behind still writes, faster than anybody reads."""
+
+    async def play() -> None:
+        sent: list[bytes] = []
+
+        def send(kind: Kind, number: int, data: bytes) -> None:
+            sent.append(data)
+            with suppress(BlockingIOError):
+                os.write(there["stdout"], bytes(1 << 16))  # as much again
+
+        host = HostStreams(SimpleNamespace(send=send))  # type: ignore[arg-type]
+        there = host.open(Launch(7, "exec", "a", "exec"))
+        os.set_blocking(there["stdout"], False)
+        os.write(there["stdout"], b"first")
+        host.drain(7)
+        assert sent[0] == b"\1first"
+        assert len(sent) <= 2 * AHEAD
+        for fd in there.values():
+            os.close(fd)
+
+    asyncio.run(play())
