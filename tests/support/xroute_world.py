@@ -143,7 +143,10 @@ class Node:
         return total
 
     def staked(self) -> int:
-        return sum(Stake.decode(raw).amount for _, raw in store_of(self.context()).iterate(b"stake/"))
+        """What all stakes add up to, also those that wait to leave."""
+        store = store_of(self.context())
+        held = (Stake.decode(raw) for prefix in (b"stake/", b"leaving/") for _, raw in store.iterate(prefix))
+        return sum(each.amount for each in held)
 
 
 @dataclass

@@ -1,7 +1,8 @@
 """What the module keeps in its own store: escrows, stakes, announcements, routes that have delivered.
 
 Invariant: each record is a canonical message under one key; nothing here is proved to other chains. What is of use for
-some time alone has an end, and is dropped after it: a bounded number in each block, the earliest ends first.
+some time alone has an end, and is dropped after it: a bounded number in each block, the earliest ends first. What
+proofs brought once, and need not bring again, is kept for a day.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from nodes.xroute.proofs.verify import Verified
 
 M = TypeVar("M", bound=Message)
 UNRANKED = b"unranked/"
+SUPPLIED_S = 86_400  # that policies and what follows from validators are kept
 _ENDS = b"ends/"
 
 
@@ -104,6 +106,17 @@ def arrival_end_s(context: Context, parcel: Parcel) -> int:
 def write_until(context: Context, key: bytes, record: Message, end_s: int) -> None:
     """Write a record that `drop_ended` drops once the chain's clock has reached its end."""
     write(context, key, record)
+    _end(context, key, end_s)
+
+
+def supply(context: Context, key: bytes, value: bytes) -> None:
+    """Keep what somebody brought, so that others need not bring it, for `SUPPLIED_S`."""
+    if store_of(context).get(key) is None:
+        store_of(context).set(key, value)
+        _end(context, key, context.time_s + SUPPLIED_S)
+
+
+def _end(context: Context, key: bytes, end_s: int) -> None:
     store_of(context).set(_ENDS + end_s.to_bytes(8) + key, b"\x01")
 
 
@@ -119,9 +132,9 @@ def drop_ended(context: Context, most: int) -> None:
 
 
 def keep_powers(context: Context, verified: Verified) -> None:
-    """Keep what follows from validator sets that a proof brought, so that their hashes are enough from now on."""
+    """Keep what follows from validator sets that a proof brought, so that their hashes are enough for a while."""
     for validators_hash, power in verified.powers:
-        write(context, power_key(validators_hash), power)
+        supply(context, power_key(validators_hash), power.encode())
 
 
 def sent(sequence: int) -> bytes:
@@ -141,11 +154,7 @@ def routes(message_id: bytes) -> bytes:
     return b"routes/" + message_id
 
 
-_STAKES = b"stake/"
-
-
-def stake(account: bytes) -> bytes:
-    return _STAKES + account
+_STAKES, _LEAVING = b"stake/", b"leaving/"
 
 
 def _staker(key: bytes) -> bytes:
@@ -153,23 +162,29 @@ def _staker(key: bytes) -> bytes:
     return b"staker/" + key
 
 
-def stake_of(context: Context, key: bytes) -> Stake | None:
+def stake_of(context: Context, account: bytes) -> Stake | None:
+    """The stake of an account, also one that waits to leave."""
+    return read(context, _STAKES + account, Stake) or read(context, _LEAVING + account, Stake)
+
+
+def stake_behind(context: Context, key: bytes) -> Stake | None:
     """The stake behind a relayer's key, also one that waits to leave."""
     account = store_of(context).get(_staker(key))
-    return None if account is None else read(context, stake(account), Stake)
+    return None if account is None else stake_of(context, account)
 
 
 def write_stake(context: Context, held: Stake) -> None:
-    write(context, stake(held.account), held)
+    delete_stake(context, held)
+    write(context, (_LEAVING if held.leaves_ns else _STAKES) + held.account, held)
     store_of(context).set(_staker(held.key), held.account)
 
 
 def delete_stake(context: Context, held: Stake) -> None:
-    delete(context, stake(held.account))
-    delete(context, _staker(held.key))
+    for key in (_STAKES + held.account, _LEAVING + held.account, _staker(held.key)):
+        delete(context, key)
 
 
 def stakes(context: Context) -> Iterator[Stake]:
-    """All relayers with a stake, in the order of their accounts."""
+    """All stakes that count, in the order of their accounts: none that waits to leave."""
     for _, raw in store_of(context).iterate(_STAKES):
         yield Stake.decode(raw)

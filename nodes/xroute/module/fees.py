@@ -55,8 +55,7 @@ def ranked(stakes: Iterable[Stake], beacon: bytes, message_id: bytes) -> tuple[b
         drawn = sha256(b"xroute-rank-1" + beacon + message_id + stake.account).digest()
         return Fraction(int.from_bytes(drawn), stake.amount)
 
-    staying = sorted((stake for stake in stakes if stake.amount and not stake.leaves_ns), key=place)
-    return tuple(stake.account for stake in staying[:RANKED])
+    return tuple(stake.account for stake in sorted(stakes, key=place)[:RANKED])
 
 
 def acknowledged(

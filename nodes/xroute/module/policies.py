@@ -12,7 +12,7 @@ from hashlib import sha256
 
 from nodes.ibc.core.state import Context
 from nodes.xroute import gas
-from nodes.xroute.module.book import store_of
+from nodes.xroute.module.book import store_of, supply
 from nodes.xroute.module.terms import Terms
 from nodes.xroute.policy.clauses import Policy
 from nodes.xroute.policy.conjunction import strictest
@@ -66,14 +66,14 @@ def minimum_of(parcel: Parcel, terms: Terms) -> Policy:
 
 
 def known(context: Context, parcel: Parcel) -> bytes:
-    """The sender's policy as it was once supplied; b"" for one without clauses, and for one that was not."""
+    """The sender's policy as it was supplied lately; b"" for one without clauses, and for one that was not."""
     return store_of(context).get(paths.policy(parcel.envelope.policy_id)) or b""
 
 
 def remember(context: Context, parcel: Parcel, supplied: bytes) -> None:
-    """Keep a policy that was supplied, so that its id is enough from now on."""
+    """Keep a policy that was supplied, so that its id is enough for a while."""
     if supplied:
-        store_of(context).set(paths.policy(parcel.envelope.policy_id), supplied)
+        supply(context, paths.policy(parcel.envelope.policy_id), supplied)
 
 
 def reversed_policy(policy: Policy) -> Policy:

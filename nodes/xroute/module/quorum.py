@@ -127,7 +127,7 @@ class Quorum:
         signed = sign_bytes(parcel.destination, certificate.statement)
         votes = {vote.relayer: vote.signature for vote in certificate.votes}
         context.spend(gas.SIGNATURE * len(votes))
-        staked = ((book.stake_of(context, key), signature) for key, signature in votes.items())
+        staked = ((book.stake_behind(context, key), signature) for key, signature in votes.items())
         return [held for held, signature in staked if held is not None and is_signed(held.key, signed, signature)]
 
 

@@ -10,7 +10,7 @@ What a client begins with is its creator's word: all that it could build on is c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 from nodes.ibc.client.states import ClientStates, written
@@ -30,7 +30,7 @@ from nodes.xroute.names.errors import INVALID_BINDING, NOT_CREATOR
 from nodes.xroute.names.labels import PREFIX, STORE
 from nodes.xroute.names.messages import MsgBindClient
 
-__all__ = ["bind", "bindings", "bound", "key_of_binding"]
+__all__ = ["bind", "bound", "key_of_binding"]
 
 MOST_HEADERS = 512  # beside the anchor and the newest one
 _BINDINGS = f"{PREFIX}bind/".encode()
@@ -46,12 +46,6 @@ def bound(store: Store, client: str) -> ChainIdentity | None:
     """The identity of the chain that a client is known to track; None where nobody has shown it."""
     raw = store.get(key_of_binding(client))
     return None if raw is None else checked(raw)
-
-
-def bindings(store: Store) -> Iterator[tuple[str, ChainIdentity]]:
-    """All clients that are bound, in order, with what they are bound to."""
-    for key, raw in store.iterate(_BINDINGS):
-        yield key.removeprefix(_BINDINGS).decode(), checked(raw)
 
 
 def bind(context: Context, clients: ClientKeeper, message: MsgBindClient) -> ChainIdentity:

@@ -14,7 +14,7 @@ from nodes.ibc.core.keepers import ClientKeeper
 from nodes.ibc.core.state import Context, read_number, write_number
 from nodes.ibc.proto.wire import Message, message, repeated, string
 from nodes.xroute.identity import ChainIdentity
-from nodes.xroute.names.binding import bindings, bound
+from nodes.xroute.names.binding import bound
 from nodes.xroute.names.cache import Cache
 from nodes.xroute.names.evidence import NameProof, Reason, Refused
 from nodes.xroute.names.labels import PREFIX, STORE, ancestry
@@ -34,7 +34,9 @@ class ResolvedName(Message):
     registry: str = string(1)  # by the name that policies have for it
     name: str = string(2)
     steps: tuple[NameProof, ...] = repeated(3, NameProof)
-    client: str = string(4)  # of the chain that verifies, by which it judges what the registry proves
+    clients: tuple[str, ...] = repeated(4, str)
+    """Of the chain that verifies, by which it judges what is proved: that of the registry, then those of registries
+    that zones on the way are delegated to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +83,14 @@ class RegistryNames:
         zone = ancestry(resolved.name)[0]
         if registry is None or zone not in registry.zones:
             raise Unfit(f"registry {resolved.registry!r} for zone {zone!r}", "one that this chain knows")
-        store = context.stores[STORE]
-        if bound(store, resolved.client) != registry.identity:
-            raise Unfit(f"registry {registry.name} with client {resolved.client!r}", "a client that is bound to it")
+        identities = [bound(context.stores[STORE], client) for client in resolved.clients]
+        if identities[:1] != [registry.identity]:
+            raise Unfit(f"registry {registry.name} with clients {resolved.clients}", "first one that is bound to it")
+        root = RegistryChain(registry.identity, resolved.clients[0])
         resolver = Resolver(
             self._clients,
-            {each: (RegistryChain(registry.identity, resolved.client),) for each in registry.zones},
-            {tracked: client for client, tracked in bindings(store)},
+            dict.fromkeys(registry.zones, (root,)),
+            {each: client for each, client in zip(identities, resolved.clients, strict=True) if each is not None},
             Cache(),
             self._most_age_ns,
         )

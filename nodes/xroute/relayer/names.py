@@ -74,7 +74,7 @@ class Names:
                 self._wanted[host].add(name)
                 continue
             zone = zone_of(name)
-            proofs.append(ResolvedName(zone, name, outcome.proofs, self._client(host, zone)).encode())
+            proofs.append(ResolvedName(zone, name, outcome.proofs, self._clients_for(host, zone)).encode())
             if outcome.record is not None and outcome.record.kind is Kind.CHAIN:
                 chains[name] = identity_of(outcome.record)
         return Said(_by_identity(policy, chains), tuple(proofs)) if len(proofs) == len(names) else None
@@ -107,8 +107,11 @@ class Names:
                 yield Wait(lambda: False, self.clock.after_s(_RETRY_S))
             wanted.difference_update(names)
 
-    def _client(self, host: str, zone: str) -> str:
-        return self._resolvers[host].roots[zone][0].client
+    def _clients_for(self, host: str, zone: str) -> tuple[str, ...]:
+        """The host's client of a zone's registry, then those of the others, as zones may be delegated to them."""
+        resolver = self._resolvers[host]
+        first = resolver.roots[zone][0].client
+        return first, *sorted({*resolver.bound.values()} - {first})
 
     def _known(self, host: str, name: str) -> Outcome | None:
         resolver = self._resolvers.get(host)

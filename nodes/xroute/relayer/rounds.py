@@ -104,7 +104,7 @@ class Rounds:
             if any(job.attempts for job in batch):  # what clients know already may have been too old for a policy
                 needed = max(needed, self.chains[self.network.chain_of[batch[0].far]].height)
             legs, updates = yield from self.reach(route, needed)
-        sets = yield from self.validators(host, route, legs)
+        sets = yield from self.validators(host, route, legs, anew=any(job.attempts for job in batch))
         messages: list[Message] = []
         batch = [job for job in batch if self.jobs.holds(job)]  # another relayer may have been faster
         if not batch:
@@ -179,8 +179,10 @@ class Rounds:
         names = [self.network.chain_of[edge.tracked] for edge in route]
         return [(name, leg.height.revision_height) for name, leg in zip(names, legs, strict=True)]
 
-    def validators(self, host: str, route: Legs, legs: Sequence[Leg]) -> Flow[dict[int, tuple[SimpleValidator, ...]]]:
-        """The validators that the near end has not seen yet, by the number of the hop."""
+    def validators(
+        self, host: str, route: Legs, legs: Sequence[Leg], *, anew: bool = False
+    ) -> Flow[dict[int, tuple[SimpleValidator, ...]]]:
+        """The validators that the near end has not seen yet, or with `anew` all, by the number of the hop."""
         tracked = self._tracked(route, legs)
         asked = [each for each in tracked if each not in self._hashes]
         headers = yield tuple(SignedHeaderAt(name, height) for name, height in asked)
@@ -189,7 +191,7 @@ class Rounds:
             self._hashes[each] = header.next_validators_hash
             if header.validators_hash == header.next_validators_hash:
                 same.add(each)  # there need not be a block after it to ask for
-        places = [place for place, each in enumerate(tracked) if (host, self._hashes[each]) not in self._known]
+        places = [place for place, each in enumerate(tracked) if anew or (host, self._hashes[each]) not in self._known]
         for place in places:
             if tracked[place] not in same:
                 name, height = tracked[place]
@@ -215,7 +217,8 @@ class Rounds:
         return MsgDeliverByQuorum(packet, policy, certificate, payee)
 
     def _brings_policy(self, host: str, job: Job) -> bool:
-        return _ends(job) and (host, job.parcel.envelope.policy_id) not in self._known
+        """Whether the host may not know the policy: after a refusal it may have dropped it."""
+        return _ends(job) and (job.attempts > 0 or (host, job.parcel.envelope.policy_id) not in self._known)
 
     def proof(
         self, job: Job, legs: tuple[Leg, ...], sets: Mapping[int, tuple[SimpleValidator, ...]]

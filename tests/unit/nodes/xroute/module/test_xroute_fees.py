@@ -39,7 +39,7 @@ from nodes.xroute.proofs.parcel import Parcel, packed
 from tests.support.ibc_chain import SECOND_NS, address
 from tests.support.xroute_flood import edge_ad
 from tests.support.xroute_quorum import STAKE, TERMS, VOTERS, announcement, with_stakes
-from tests.support.xroute_world import ANY, FUNDS, Node, World, answer_in
+from tests.support.xroute_world import ANY, FUNDS, Node, World, answer_in, attribute
 
 LINE = (("a", "b"), ("b", "c"))
 FEE = Fee("stake", deliver=1000, acknowledge=100, timeout=300, update=10, updates=4)
@@ -136,7 +136,6 @@ def test_a_rank_follows_from_a_hash_that_nobody_knew_when_the_message_was_sent()
     heavy = [*stakes[:9], Stake(b"\x09", amount=1_000_000)]
     firsts = [fees.ranked(heavy, bytes((beacon,)), b"m")[0] for beacon in range(40)]
     assert firsts.count(b"\x09") > 35, "a stake a thousand times as great"
-    assert not fees.ranked([Stake(b"\x01", amount=5, leaves_ns=1)], b"", b"m")
 
 
 def test_a_stake_waits_before_it_leaves() -> None:
@@ -144,6 +143,7 @@ def test_a_stake_waits_before_it_leaves() -> None:
     node = world["a"]
     assert node.balance(STAKES) == node.staked() == 3000
     assert not node.do("voter", MsgUnstake(address("voter"))).code
+    assert VOTERS["voter"].public not in {each.key for each in book.stakes(node.context())}, "it is not ranked"
     assert node.do("voter", MsgUnstake(address("voter"))).code == TOO_EARLY.code
     node.blocks(60)
     assert not node.do("voter", MsgUnstake(address("voter"))).code
@@ -173,9 +173,28 @@ def test_a_stake_has_a_least_amount() -> None:
 def test_there_are_so_many_relayers_with_a_stake_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nodes.xroute.module.stake.MOST_STAKES", 3)
     node = with_stakes(World(LINE), "a")["a"]
-    one_more = MsgStake(Key.named("v4").public, STAKE, address("alice"))
-    assert "one relayer more" in node.do("alice", one_more).log
     assert not node.do("voter", MsgStake(VOTERS["voter"].public, STAKE, address("voter"))).code
+    one_more = MsgStake(Key.named("v4").public, STAKE, address("alice"))
+    assert "expected more than 1000" in node.do("alice", one_more).log
+    assert node.staked() == 4 * STAKE
+
+
+def test_a_greater_stake_takes_the_place_of_the_least_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many small stakes would keep everybody else out for ever."""
+    monkeypatch.setattr("nodes.xroute.module.stake.MOST_STAKES", 3)
+    node = with_stakes(World(LINE), "a")["a"]
+    for name in ("voter", "other"):
+        node.must(name, MsgStake(VOTERS[name].public, 1, address(name)))
+    greater = node.do("alice", MsgStake(Key.named("v4").public, STAKE + 1, address("alice")))
+    assert not greater.code, greater.log
+    assert attribute(greater, "xroute_stake", "relayer") == VOTERS["relayer"].public.hex(), "who had least"
+    counting = {each.key for each in book.stakes(node.context())}
+    assert counting == {Key.named("v4").public, VOTERS["voter"].public, VOTERS["other"].public}
+    assert node.balance(STAKES) == 4 * STAKE + 3, "it can be slashed until it is paid out"
+    assert node.do("relayer", MsgUnstake(address("relayer"))).code == TOO_EARLY.code
+    node.blocks(60)
+    node.must("relayer", MsgUnstake(address("relayer")))
+    assert node.balance(STAKES) == node.staked() == 3 * STAKE + 3
 
 
 def test_a_block_ranks_so_many_messages_at_most(monkeypatch: pytest.MonkeyPatch) -> None:

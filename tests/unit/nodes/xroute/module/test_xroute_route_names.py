@@ -65,7 +65,7 @@ class Scene:
         zone = self._step("cosmos", height)
         client = self.world["c"].clients["r"]
         names = [record.name for record in self.records.values()]
-        return tuple(ResolvedName("r", name, (zone, self._step(name, height)), client).encode() for name in names)
+        return tuple(ResolvedName("r", name, (zone, self._step(name, height)), (client,)).encode() for name in names)
 
     def _step(self, name: str, height: Height) -> NameProof:
         answer = self.registry.answer(Stored("r", key_of(name), height.revision_height - 1, STORE))

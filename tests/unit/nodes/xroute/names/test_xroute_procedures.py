@@ -163,6 +163,6 @@ def test_a_name_is_proved_to_a_chain_that_has_a_client_of_the_registry() -> None
         assert known(resolver, name, world.now_ns) is None
         outcome = world.play(prove(resolver, name, world.clock, hosts))
         assert known(resolver, name, world.now_ns) == outcome
-        proof = ResolvedName("r", name, outcome.proofs, registry.client).encode()
+        proof = ResolvedName("r", name, outcome.proofs, (registry.client,)).encode()
         assert names.named(watcher.context(), [proof], []) == expected
         assert known(resolver, name, world.now_ns + 31 * SECOND_NS) is None, "it is to be proved again"

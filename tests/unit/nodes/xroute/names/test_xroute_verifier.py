@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -10,8 +11,10 @@ from xroute_names import OTHER, ZONE, Registrar, Watcher, chain_record
 
 from emulator.model.errors import Unfit
 from nodes.ibc.comet.hashes import header_hash
+from nodes.ibc.core.state import Store
 from nodes.xroute.names.binding import key_of_binding
 from nodes.xroute.names.evidence import NameProof, Reason, Refused
+from nodes.xroute.names.labels import STORE
 from nodes.xroute.names.record import REVOKED, Record, identity_of
 from nodes.xroute.names.verifier import ListedRegistry, RegistryNames, ResolvedName
 from nodes.xroute.proofs.names import Named
@@ -49,7 +52,7 @@ class World:
         """A proof by a registry; `changes` are put in the place of steps, by their first label."""
         above = name.partition(".")[2]
         steps = [changes.get(each.partition(".")[0], self.registrars[number].answer(each)) for each in (above, name)]
-        return ResolvedName(f"r{number}", name, tuple(steps), self.chains[number].client).encode()
+        return ResolvedName(f"r{number}", name, tuple(steps), (self.chains[number].client,)).encode()
 
     def named(self, *proofs: bytes, registries: tuple[str, ...] = ()) -> Named:
         return self.names.named(self.watcher.context(), proofs, registries)
@@ -85,7 +88,7 @@ def test_a_proof_with_a_step_missing_or_forged_is_refused() -> None:
     last = registrar.answer("osmosis.cosmos")
     for bad, reason in (
         (world.proof("osmosis.cosmos", osmosis=forged), Reason.FORGED),
-        (ResolvedName("r0", "osmosis.cosmos", (last,), world.chains[0].client).encode(), Reason.UNANSWERED),
+        (ResolvedName("r0", "osmosis.cosmos", (last,), (world.chains[0].client,)).encode(), Reason.UNANSWERED),
     ):
         with pytest.raises(Refused) as caught:
             world.named(bad)
@@ -102,12 +105,47 @@ def test_a_registry_is_known_for_the_zone_and_its_client_is_bound() -> None:
             world.names.named(world.watcher.context(), [bad.encode()], ["r0", "r9"])
     other = world.watcher.follow(Registrar("other-1"))
     world.watcher.names.set(key_of_binding(other.client), other.identity)
-    for client in (other.client, "07-tendermint-9", ""):
-        with pytest.raises(Unfit, match="a client that is bound to it"):
-            world.named(replace(proof, client=client).encode())
+    for clients in ((other.client,), ("07-tendermint-9",), (), (other.client, world.chains[0].client)):
+        with pytest.raises(Unfit, match="first one that is bound to it"):
+            world.named(replace(proof, clients=clients).encode())
     world.watcher.names.delete(key_of_binding(world.chains[0].client))
-    with pytest.raises(Unfit, match="a client that is bound to it"):
+    with pytest.raises(Unfit, match="first one that is bound to it"):
         world.named(proof.encode())
+
+
+class Counted:
+    """A store that counts what is read of it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.reads = 0
+
+    def get(self, key: bytes) -> bytes | None:
+        self.reads += 1
+        return self._store.get(key)
+
+    def set(self, key: bytes, value: bytes) -> None:
+        self._store.set(key, value)
+
+    def iterate(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        for each in self._store.iterate(prefix):
+            self.reads += 1
+            yield each
+
+
+def test_clients_of_others_make_no_name_dearer() -> None:
+    """Anybody may make clients and bind them: each message with a name would pay for reading them all."""
+    world = alone()
+    reads = []
+    for _ in range(2):
+        context = world.watcher.context()
+        counted = Counted(context.stores[STORE])
+        context.stores = {**context.stores, STORE: counted}
+        world.names.named(context, [world.proof("osmosis.cosmos")], [])
+        reads.append(counted.reads)
+        for number in range(100):
+            world.watcher.names.set(key_of_binding(f"07-tendermint-{1000 + number}"), IDENTITY)
+    assert reads[0] == reads[1]
 
 
 def test_only_registries_that_the_policy_lists_count_in_its_order() -> None:
@@ -173,7 +211,8 @@ def test_a_delegated_zone_is_verified_by_a_bound_client() -> None:
     world = World([parent, child])
     steps = [parent.answer(each) for each in ("cosmos", "sub.cosmos", "hub.cosmos")]
     answers = (*steps, child.answer("juno.sub.cosmos"))
-    proof = ResolvedName("r0", "juno.sub.cosmos", answers, world.chains[0].client).encode()
+    clients = tuple(each.client for each in world.chains)
+    proof = ResolvedName("r0", "juno.sub.cosmos", answers, clients).encode()
     assert world.named(proof, registries=("r0",)) == Named({"juno.sub.cosmos": IDENTITY}, {IDENTITY: "r0"}, True)
     world.watcher.names.delete(key_of_binding(world.chains[1].client))
     with pytest.raises(Refused) as caught:

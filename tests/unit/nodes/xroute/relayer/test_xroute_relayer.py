@@ -9,10 +9,13 @@ from nodes.xroute.flooding.ads import EdgeAd, issued
 from nodes.xroute.flooding.database import Database, Verdict
 from nodes.xroute.identity import ChainIdentity
 from nodes.xroute.keys import Key
+from nodes.xroute.module import book
 from nodes.xroute.module.fees import ESCROW
 from nodes.xroute.module.messages import Answer, Fee
 from nodes.xroute.module.terms import Terms
 from nodes.xroute.policy.clauses import Policy
+from nodes.xroute.policy.parser import parse
+from nodes.xroute.proofs import paths
 from nodes.xroute.proofs.messages import Mode
 from nodes.xroute.proofs.transit import TransitPolicy, TransitRule
 from nodes.xroute.relayer.events import Answered, Forwarded, Sent
@@ -60,6 +63,23 @@ def test_messages_are_carried_over_a_transit_and_answered() -> None:
     assert net.core.malformed == 0
     assert net.core.rounds.clients["b", "07-tendermint-0"].updates <= 6, "once for all messages of a round"
     assert len(net.core.latency_s) == 41
+
+
+def test_what_a_chain_has_dropped_after_a_day_is_brought_again() -> None:
+    net = opened(Net(LINE))
+    policy = "xroute/1; require each chain nakamoto >= 2"
+    store = net.nodes["c"].chain.state.stores[paths.STORE]
+    for _ in range(2):
+        net.send("a", "c", policy=policy)
+        carried(net)
+        supplied = [paths.policy(parse(policy).policy_id), *(key for key, _ in store.iterate(b"attr/"))]
+        assert len(supplied) == 3, "the policy, and validators of b and a"
+        assert all(store.get(key) for key in supplied)
+        net.now_ns += book.SUPPLIED_S * SECOND_NS
+        net.step()
+        net.step()
+        assert not any(store.get(key) for key in supplied)
+    assert net.received("a", "c") == 200
 
 
 def test_messages_of_kinds_whose_gas_is_not_known_are_tried_in_one_round() -> None:
