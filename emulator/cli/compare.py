@@ -113,7 +113,7 @@ def _asked(run: Run) -> dict[str, Any]:
     """Every key of the scenario that a recipe did not write: its parameters where it has some, else all of it."""
     if run.parameters:
         return {key: run.document.get(key) for key in ("name", "seed", "duration")} | dict(_leaves(run.parameters))
-    return dict(_leaves(run.document))
+    return {name: value for name, value in _leaves(run.document) if name != "cluster.owner_hash"}
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -175,7 +175,8 @@ def _over_hosts(console: Console, facts: dict[str, Any]) -> None:
     from emulator.report.text import size
 
     hosts, cut = facts["hosts"], facts["cut"]
-    figures = ("hops/s", "engine", "schedule", "programs", "memory")
+    unequal = hosts[0]["cores"] is not None
+    figures = (*(("cores",) if unequal else ()), "hops/s", "engine", "schedule", "programs", "memory")
     table = _table(
         f"on {len(hosts)} hosts, processor time in cores", "host", "nodes", "live", "end points", *figures,
         right=("host", "nodes", "live", *figures),
@@ -185,7 +186,8 @@ def _over_hosts(console: Console, facts: dict[str, Any]) -> None:
         cpu = [f"{host['cpu'][part]:.3f}" for part in ("engine", "schedule", "programs")]
         table.add_row(
             str(host["host"]), f"{host['nodes']:,}", f"{host['live_nodes']:,}",
-            " ".join(names[:1]) + (f" … ({len(names)})" if len(names) > 1 else ""), f"{host['hops_per_s']:,.0f}", *cpu,
+            " ".join(names[:1]) + (f" … ({len(names)})" if len(names) > 1 else ""),
+            *((f"{host['cores']:g}",) if unequal else ()), f"{host['hops_per_s']:,.0f}", *cpu,
             size(host["memory_bytes"]),
         )  # fmt: skip
     console.print(table)
@@ -208,7 +210,7 @@ def _over_hosts(console: Console, facts: dict[str, Any]) -> None:
     console.print(f"delays    {shortest}; allowed {cut['min_cross_ms']:g} ms; {_kept_whole(cut)}", markup=False)
     console.print(
         f"trunks    {cut['trunks']}, the busiest carries {cut['busiest_trunk_share']:.0%} of crossings one way; "
-        f"balance {cut['balance']:.2f} (fullest host / mean)"
+        f"balance {cut['balance']:.2f} (fullest host / {'its share' if unequal else 'mean'})"
     )
 
 

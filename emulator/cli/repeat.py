@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emulator.cli.results import ResultFiles
-from emulator.cli.series import Keep, Player, stops, worst_exit_code
+from emulator.cli.series import Keep, Player, check_hosts, stops, worst_exit_code
 from emulator.model.printable import printable
 
 if TYPE_CHECKING:
@@ -41,12 +41,11 @@ def play_again(
     from emulator.model.errors import UsageError
     from emulator.record.sweep import Sweep
     from emulator.report.progress import RunProgress
-    from emulator.scenario.build import build_network
 
     if live:
         raise UsageError("--repeat with --tui or --metrics; expected one run to show, or many without a screen")
     first = load([])
-    build_network(first)
+    check_hosts(first, hosts)
     about = {"command": sys.argv, "analysis": first.analysis, "directory": first.directory}
     table = Sweep.create(runs, first.name, {}, count, **about)
     table.save()

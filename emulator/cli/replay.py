@@ -25,16 +25,21 @@ def replay(
     runs: Annotated[Path, typer.Option(help="Where run folders are.")] = Path("runs"),
     tui: Annotated[bool | None, typer.Option("--tui/--no-tui", help="Live screen, or plain lines.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print a JSON object with every decision.")] = False,
+    hosts: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Spread the replay over N pseudo-hosts of this machine.")
+    ] = None,
 ) -> None:
     """Play a run's scenario again, and say which decisions of the emulator were equal in both runs."""
     from emulator.client.find import find
-    from emulator.model.errors import EXIT_FAIL, EXIT_PASS
+    from emulator.model.errors import EXIT_FAIL, EXIT_PASS, UsageError
     from emulator.scenario import load
 
+    if against is not None and hosts is not None:
+        raise UsageError("--hosts with --against, which plays nothing; expected one of them")
     first = _ended(find(run, runs))
     scenario = load(first.path / "scenario.toml")
     if against is None:
-        second = _played(scenario, runs, tui, first.path)
+        second = _played(scenario, runs, tui, first.path, hosts)
     else:
         second = _ended(find(against, runs))
         _check_same(first, second)
@@ -86,7 +91,7 @@ def _row(of_run: Any, of_replay: Any) -> dict[str, Any]:
     return {"run": of_run, "replay": of_replay}
 
 
-def _played(scenario: Scenario, runs: Path, tui: bool | None, first: Path) -> Run:
+def _played(scenario: Scenario, runs: Path, tui: bool | None, first: Path, hosts: int | None) -> Run:
     """The new run. typer.Exit with its code where it was interrupted, broke, or goes on without us."""
     from emulator.cli.play import play
     from emulator.model.errors import EXIT_FAIL, EXIT_LATE, EXIT_PASS
@@ -94,7 +99,7 @@ def _played(scenario: Scenario, runs: Path, tui: bool | None, first: Path) -> Ru
     from emulator.report.summary import print_summary
     from emulator.ui import LiveScreen
 
-    played = play(scenario, runs, LiveScreen(enabled=tui, scenario=scenario.name))
+    played = play(scenario, runs, LiveScreen(enabled=tui, scenario=scenario.name), hosts)
     path = one_line(str(played.folder.path))
     if played.detached:
         sys.stderr.write(f"detached; once it has ended: skyloom replay {one_line(str(first))} --against {path}\n")
@@ -109,11 +114,16 @@ def _played(scenario: Scenario, runs: Path, tui: bool | None, first: Path) -> Ru
 def _check_same(first: Run, second: Run) -> None:
     from emulator.model.errors import UsageError
 
-    if first.document != second.document:
+    if _emulated(first) != _emulated(second):
         raise UsageError(
             f"{first.path} and {second.path} are runs of different scenarios; expected two of the same one "
             "(`skyloom compare` shows what was asked differently)"
         )
+
+
+def _emulated(run: Run) -> dict[str, Any]:
+    """The scenario without what says on which hosts it is played."""
+    return {key: value for key, value in run.document.items() if key != "cluster"}
 
 
 def _keep(second: Run, document: dict[str, Any]) -> None:

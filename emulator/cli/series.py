@@ -52,6 +52,17 @@ def stops() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
+def check_hosts(scenario: Scenario, hosts: int) -> None:
+    """Build the network, and cut it over so many hosts. ScenarioError, UsageError."""
+    from emulator.scenario.build import build_network
+
+    network = build_network(scenario)
+    if hosts > 1:
+        from emulator.runtime.cluster.layout import lay_out
+
+        lay_out(scenario, network, hosts)
+
+
 @dataclass
 class Player:
     """Plays runs one after another into a table."""

@@ -35,6 +35,9 @@ def sweep(
     keep: Annotated[Keep, typer.Option(help="Run folders to keep: all, or only of runs that did not pass.")] = Keep.all,
     runs: Annotated[Path, typer.Option(help="Where run folders are made.")] = Path("runs"),
     json: Annotated[bool, typer.Option("--json", help="Print sweep.json at the end.")] = False,
+    hosts: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Spread each run over N pseudo-hosts of this machine.")
+    ] = 1,
 ) -> None:
     """Run a scenario over values and seeds, one run after another, and make one table and report of it."""
     from emulator.cli.sweep_values import combinations, values_by_key
@@ -45,27 +48,31 @@ def sweep(
     fixed = [] if duration is None else [f'duration="{duration}"']
     fixed += overrides or []
     grid = combinations(over or [], seeds)
-    first, seed_of = _check(scenario, fixed, grid)
+    first, seed_of = _check(scenario, fixed, grid, hosts)
     about = {"command": sys.argv, "analysis": first.analysis, "directory": first.directory}
     table = Sweep.create(runs, first.name, values_by_key(grid), seeds, **about)
     table.save()
     plan = [(each, base + more) for each, base in zip(grid, seed_of, strict=True) for more in range(seeds)]
     progress = RunProgress(len(plan))
+
+    def again(items: list[str]) -> Scenario:
+        return load(scenario, overrides=[*fixed, *items])
+
     with stops() as stopped:
-        player = Player(lambda items: load(scenario, overrides=[*fixed, *items]), runs, keep, table, progress, stopped)
+        player = Player(again, runs, keep, table, progress, stopped, hosts)
         player.play_all(plan)
         _conclude(table, json)
     raise typer.Exit(worst_exit_code(table))
 
 
-def _check(source: str, fixed: list[str], grid: list[Combination]) -> tuple[Scenario, list[int]]:
-    """Load each combination and build its network: the first scenario, and the seed of each.
+def _check(source: str, fixed: list[str], grid: list[Combination], hosts: int) -> tuple[Scenario, list[int]]:
+    """Load each combination, build its network and cut it over the hosts: the first scenario, and the seed of each.
 
-    ScenarioError with every problem of all combinations where there is one.
+    ScenarioError with every problem of all combinations where there is one, UsageError where one cannot be cut.
     """
+    from emulator.cli.series import check_hosts
     from emulator.model.errors import Problem, ScenarioError
     from emulator.scenario import load
-    from emulator.scenario.build import build_network
 
     first: Scenario | None = None
     seeds: list[int] = []
@@ -73,7 +80,7 @@ def _check(source: str, fixed: list[str], grid: list[Combination]) -> tuple[Scen
     for combination in grid:
         try:
             scenario = load(source, overrides=[*fixed, *combination.overrides])
-            build_network(scenario)
+            check_hosts(scenario, hosts)
         except ScenarioError as error:
             problems |= dict.fromkeys(error.problems)
         else:

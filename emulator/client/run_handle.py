@@ -29,9 +29,11 @@ from emulator.runtime.control.messages import (
 from emulator.runtime.control.transport import Transport, hear, say
 
 if TYPE_CHECKING:
+    from emulator.model.network import Network
     from emulator.observe.snapshot import Snapshot
     from emulator.observe.view import View
     from emulator.record.folder import RunFolder
+    from emulator.runtime.cluster.partition import Partition
     from emulator.scenario import Scenario
 
 KILLING_STOP = 3  # request to stop that kills the run
@@ -165,10 +167,8 @@ def launch(
         machines = RayCluster(cluster, scenario.directory, hosts)
         hosts = len(machines.names())
     if hosts is not None and (hosts > 1 or machines is not None):
-        from emulator.runtime.cluster.layout import lay_out
-
         try:
-            partition = lay_out(scenario, network, hosts).partition
+            scenario, partition = _divided(scenario, network, hosts, folder, machines.cores if machines else None)
         except BaseException:
             if machines is not None:
                 machines.close()
@@ -198,3 +198,21 @@ def launch(
         if machines is not None:
             machines.close()
     return RunHandle(pid, ours, folder)
+
+
+def _divided(
+    scenario: Scenario, network: Network, hosts: int, folder: RunFolder, cores: Sequence[float] | None
+) -> tuple[Scenario, Partition]:
+    """Which host each node is on, and the scenario as the run folder keeps it: with the cores of the hosts and the hash
+    of the layout, so that it repeats. A warning where an earlier run over as many hosts had nodes elsewhere."""
+    from emulator.runtime.cluster.layout import differs, lay_out, owner_hash
+
+    layout = lay_out(scenario, network, hosts, cores=cores)
+    found = owner_hash(network, layout.partition)
+    if differs(scenario, found):
+        folder.warn(
+            f"nodes are on other hosts of the {hosts} than in the run that the scenario is from: this follows from its "
+            "keys, the cores of the hosts and the version of Skyloom"
+        )
+    cluster = scenario.cluster.model_copy(update={"owner_hash": found, "cores": layout.cores or ()})
+    return scenario.model_copy(update={"cluster": cluster}), layout.partition

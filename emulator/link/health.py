@@ -75,7 +75,7 @@ class Health:
         lanes = [engine.report(lane) for lane in range(engine.lanes)]
         readings, elapsed_s = self._readings(), max(now_s - self._at_s, 1e-9)
         before = self._before or [(0.0, 0.0, 0.0)] * len(lanes)
-        saturated = any(
+        saturated = self._at_s >= 0.0 and any(  # before scenario time 0 lanes wait without a report
             (cpu_s - cpu_before_s) > SATURATED * elapsed_s
             or (slept_s - slept_before_s) < (1.0 - SATURATED) * elapsed_s
             or overloaded_s > overloaded_before_s

@@ -6,7 +6,7 @@ matter to a partition.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -60,14 +60,28 @@ def demand(network: Network, traffic: Traffic, programs: Floats) -> Demand:
     return Demand(traffic, sent * HOP_S + (sent + received) * live * PORT_S, programs)
 
 
-def expected_traffic(network: Network, rows: Iterable[ScheduleRow]) -> Traffic:
-    """The traffic where each end point sends PAIR_PACKETS_PER_S to each other one along the routes of `rows`, which are
-    a few of the run, with routes. Without routing each link end carries so many."""
-    ends = network.end_points
-    return mean_traffic(
-        len(network.nodes),
-        ((row.peer, _along_routes(network, row, ends) if network.routing != "none" else _on_all(row)) for row in rows),
-    )
+Load = Mapping[int, Mapping[int, float]]  # packets a second to each node from each other one
+
+
+def expected_traffic(network: Network, rows: Iterable[ScheduleRow], load: Load | None = None) -> Traffic:
+    """The traffic of `load` along the routes of `rows`, which are a few of the run, with routes; without one each end
+    point sends PAIR_PACKETS_PER_S to each other one. Where nobody routes packets go to neighbours alone, and without a
+    load each link end carries so many."""
+    every = load if load is not None else _of_all_pairs(network.end_points)
+
+    def packets(row: ScheduleRow) -> Floats:
+        if network.routing != "none":
+            return _along_routes(network, row, every)
+        return _on_all(row) if load is None else _to_neighbours(row, load)
+
+    return mean_traffic(len(network.nodes), ((row.peer, packets(row)) for row in rows))
+
+
+def _of_all_pairs(ends: list[int]) -> Load:
+    """Of many end points some receive what all do."""
+    goals = ends[:: -(-len(ends) // MOST_DESTINATIONS)] if ends else []
+    each = PAIR_PACKETS_PER_S * len(ends) / max(1, len(goals))
+    return {goal: {start: each for start in ends if start != goal} for goal in goals}
 
 
 def mean_traffic(nodes: int, instants: Iterable[tuple[Ints, Floats]]) -> Traffic:
@@ -89,17 +103,22 @@ def _on_all(row: ScheduleRow) -> Floats:
     return np.where(row.up & (row.peer >= 0), PAIR_PACKETS_PER_S, 0.0)
 
 
-def _along_routes(network: Network, row: ScheduleRow, ends: list[int]) -> Floats:
+def _to_neighbours(row: ScheduleRow, load: Load) -> Floats:
+    packets = np.zeros(len(row.peer))
+    for end in np.flatnonzero(row.up & (row.peer >= 0)).tolist():
+        packets[end] = load.get(int(row.peer[end]), {}).get(int(row.peer[end ^ 1]), 0.0)
+    return packets
+
+
+def _along_routes(network: Network, row: ScheduleRow, load: Load) -> Floats:
     """Packets a second of each link end."""
     index = {node: place for place, node in enumerate(network.live)}
-    goals = ends[:: -(-len(ends) // MOST_DESTINATIONS)] if ends else []
-    starts = np.array(ends, dtype=np.int64)
     packets = np.zeros(len(row.peer))
-    for goal in goals:
+    for goal, senders in load.items():
         next_end = row.next_end[index[goal]]
-        at = starts[starts != goal]
-        passed = [np.empty(0, np.int64)]
+        at, sent = np.array(list(senders), np.int64), np.array(list(senders.values()), np.float64)
         walking = np.arange(len(at))
+        passed, passing = [np.empty(0, np.int64)], [np.empty(0)]
         for _ in range(len(network.nodes)):  # the most hops without a circle
             if not len(walking):
                 break
@@ -107,7 +126,8 @@ def _along_routes(network: Network, row: ScheduleRow, ends: list[int]) -> Floats
             ahead = np.where(used >= 0, row.peer[used], -1)
             walking, used, ahead = walking[ahead >= 0], used[ahead >= 0], ahead[ahead >= 0]
             passed.append(used)
+            passing.append(sent[walking])
             at[walking] = ahead
             walking = walking[ahead != goal]
-        packets += np.bincount(np.concatenate(passed), minlength=len(packets))
-    return packets * PAIR_PACKETS_PER_S * len(ends) / max(1, len(goals))
+        packets += sums(np.concatenate(passed), np.concatenate(passing), len(packets))
+    return packets

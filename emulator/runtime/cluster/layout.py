@@ -5,8 +5,9 @@ Invariant: equal scenarios and networks give equal layouts, so a run repeats wit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from emulator.model.names import matches, matching
 from emulator.model.network import Floats, Ints, Network, ScheduleRow, Timeline
 from emulator.record.load import load_run
 from emulator.runtime.cluster.adjacency import Adjacency, adjacency
-from emulator.runtime.cluster.demand import Demand, Traffic, demand, expected_traffic, mean_traffic
+from emulator.runtime.cluster.demand import Demand, Load, Traffic, demand, expected_traffic, mean_traffic
 from emulator.runtime.cluster.partition import Partition, partition
 from emulator.runtime.cluster.units import NotApart, Rules
 
@@ -38,12 +39,15 @@ class Layout:
     near: Adjacency
     rules: Rules
     measured: bool  # whether the packets are those of an earlier run
+    cores: tuple[float, ...] | None  # of each host; None: they are alike
 
 
 def lay_out(
-    scenario: Scenario, network: Network, hosts: int, measured: Path | None = None, tell: Tell | None = None
-) -> Layout:
-    """The layout of `network`, whose names are checked, on `hosts` hosts; `measured`: folder of an earlier run.
+    scenario: Scenario, network: Network, hosts: int, measured: Path | None = None, tell: Tell | None = None,
+    cores: Sequence[float] | None = None,
+) -> Layout:  # fmt: skip
+    """The layout of `network`, whose names are checked, on `hosts` hosts; `measured`: folder of an earlier run; `cores`
+    of the hosts, where the scenario does not say them.
 
     UsageError where the network cannot be cut into so many, ScenarioError where `[cluster]` cannot hold, DataError
     where the earlier run is of another network.
@@ -59,16 +63,52 @@ def lay_out(
     rows = timeline.rows(0, steps, with_routes=False)
     near = adjacency(network, _told(rows, steps, tell), _delays_set(scenario, network))
     if measured is None:
-        asked = demand(network, expected_traffic(network, _instants(timeline, steps)), program_cpu(scenario, network))
+        expected = expected_traffic(network, _instants(timeline, steps), _load(scenario, network))
+        asked = demand(network, expected, program_cpu(scenario, network))
     else:
         asked = _as_measured(scenario, network, load_run(measured), steps)
+    of_hosts = _cores(scenario, hosts, cores)
     try:
-        return Layout(partition(network, hosts, asked, near, rules), asked, near, rules, measured is not None)
+        made = partition(network, hosts, asked, near, rules, of_hosts)
+        return Layout(made, asked, near, rules, measured is not None, of_hosts)
     except NotApart as error:
         path = ("cluster", "apart") if error.group is None else ("cluster", "apart", error.group)
         raise ScenarioError([scenario.problem(path, error.found, error.expected)]) from error
     except Unfit as error:
         raise UsageError(f"--hosts {hosts}: {error}") from error
+
+
+def owner_hash(network: Network, partition: Partition) -> str:
+    """The number of hosts, and a hash of which of them each node is on."""
+    rows = zip(network.nodes, partition.owner.tolist(), strict=True)
+    text = "\n".join(f"{node.name} {owner}" for node, owner in rows)
+    return f"{partition.hosts}:{blake2b(text.encode(), digest_size=8).hexdigest()}"
+
+
+def differs(scenario: Scenario, found: str) -> bool:
+    """Whether an earlier run of the scenario over as many hosts had another `owner_hash`."""
+    known = scenario.cluster.owner_hash
+    return known != found and known.partition(":")[0] == found.partition(":")[0]
+
+
+def _cores(scenario: Scenario, hosts: int, cores: Sequence[float] | None) -> tuple[float, ...] | None:
+    given = scenario.cluster.cores
+    if given and len(given) < hosts:
+        found = f"the cores of {len(given)} out of {hosts} hosts"
+        raise ScenarioError([scenario.problem(("cluster", "cores"), found, "those of each")])
+    return tuple(given or cores or ())[:hosts] or None
+
+
+def _load(scenario: Scenario, network: Network) -> Load | None:
+    """Who sends how much, as the scenario says; None where it does not."""
+    live = {network.nodes[node].name: node for node in network.live}
+    found: dict[int, dict[int, float]] = {}
+    for load in scenario.cluster.load:
+        senders = [live[name] for name in matching(load.senders, live)]
+        for receiver in (live[name] for name in matching(load.receivers, live)):
+            sent = found.setdefault(receiver, {})
+            sent |= {node: sent.get(node, 0.0) + load.packets for node in senders if node != receiver}
+    return found if scenario.cluster.load else None
 
 
 def _as_measured(scenario: Scenario, network: Network, run: Run, steps: int) -> Demand:

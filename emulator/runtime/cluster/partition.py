@@ -6,13 +6,14 @@ neighbours stand together, and the order is cut into runs of equal load; units t
 ground stations, go to the host to which they send most.
 
 Invariant: every node has one owner, every host a node; no link below `min_cross_s` crosses; the result depends on the
-arguments alone. Unless groups of nodes must be apart, the fullest host has at most 1.05 times the mean load, or no unit
-of it fits elsewhere with less: at most 2 - 2 / (hosts + 1) times the load of the best partition.
+arguments alone. A host's share of the load is as its part of all cores. Unless groups of nodes must be apart, the
+fullest host has at most 1.05 times its share, or no unit of it fits elsewhere with less: among equal hosts at most
+2 - 2 / (hosts + 1) times the load of the best partition.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -51,20 +52,33 @@ class Partition:
         return Partition(np.zeros(nodes, np.uint8), 1, np.zeros(nodes, np.int32))
 
 
-def partition(network: Network, hosts: int, demand: Demand, near: Adjacency, rules: Rules | None = None) -> Partition:
-    """The nodes of `network` over `hosts` hosts. Unfit, with the reason, where that cannot be."""
+def partition(
+    network: Network, hosts: int, demand: Demand, near: Adjacency, rules: Rules | None = None,
+    cores: Sequence[float] | None = None,
+) -> Partition:  # fmt: skip
+    """The nodes of `network` over `hosts` hosts of so many cores (None: they are alike). Unfit, with the reason, where
+    that cannot be."""
     if not 1 <= hosts <= MOST_HOSTS:
         raise Unfit(f"{hosts} hosts", f"1 to {MOST_HOSTS}")
     if hosts == 1:
         return Partition.whole(len(network.nodes))
-    units = units_of(network, hosts, demand, near, rules or Rules())
+    part = np.ones(hosts) if cores is None else np.array(cores, np.float64)
+    part /= part.sum()
+    units = units_of(network, hosts, demand, near, rules or Rules(), float(part.max()))
     graph = _graph(units, demand, near)
-    tried = [_Assignment(hosts, units, graph, shift / SHIFTS) for shift in range(SHIFTS)]
+    tried = [_Assignment(part, units, graph, shift / SHIFTS) for shift in range(SHIFTS)]
     owner = min(tried, key=_Assignment.cost).owner[units.unit]
-    first = np.unique(owner, return_index=True)[1]  # hosts are numbered by their first nodes
-    number = np.empty(hosts, np.uint8)
-    number[owner[np.sort(first)]] = np.arange(hosts)
-    return Partition(number[owner], hosts, units.unit)
+    return Partition(_by_first_nodes(owner, part)[owner], hosts, units.unit)
+
+
+def _by_first_nodes(owner: NDArray[np.int64], part: Floats) -> NDArray[np.uint8]:
+    """The number of each host where those of equal cores are numbered by their first nodes."""
+    number = np.empty(len(part), np.uint8)
+    first = np.unique(owner, return_index=True)[1]
+    for each in np.unique(part):
+        alike = np.flatnonzero(part == each)
+        number[alike[np.argsort(first[alike])]] = alike
+    return number
 
 
 class _Graph(NamedTuple):
@@ -99,19 +113,19 @@ class _Assignment:
     """The host of each unit, where the first cut is `shift` of a share on: past 0, the last run of units goes on at the
     beginning."""
 
-    def __init__(self, hosts: int, units: Units, graph: _Graph, shift: float) -> None:
-        self._hosts, self._units, self._graph, self._shift = hosts, units, graph, shift
+    def __init__(self, part: Floats, units: Units, graph: _Graph, shift: float) -> None:
+        self._hosts, self._units, self._graph, self._shift = len(part), units, graph, shift
         self._cpu = units.cpu
-        self._share = float(units.cpu.sum()) / hosts
+        self._share = part * units.cpu.sum()  # of the load, by host
         self.owner = np.full(len(units.cpu), -1, np.int64)
-        self._load = np.zeros(hosts)
+        self._load = np.zeros(len(part))
         self._assign()
 
     def cost(self) -> tuple[float, float]:
         """How much is wrong with it: load past what is even, then packets across."""
         packets = self._graph.packets.tocoo()
         across = packets.data[self.owner[packets.row] != self.owner[packets.col]]
-        return max(float(self._load.max()), EVEN * self._share), float(across.sum())
+        return max(float((self._load / self._share).max()), EVEN), float(across.sum())
 
     def _assign(self) -> None:
         joined = np.diff(self._graph.links.indptr) > 0
@@ -163,8 +177,8 @@ class _Assignment:
 
     def _nearest(self, unit: int) -> int:
         """The host with which the unit has most packets, of those that have room; if none has, the emptiest."""
-        load = self._load + self._cpu[unit]
-        room = load <= EVEN * self._share
+        load = (self._load + self._cpu[unit]) / self._share
+        room = load <= EVEN
         if not room.any():
             return int(load.argmin())
         packets = np.where(room, self._packets_to(unit), -1.0)
@@ -226,15 +240,17 @@ class _Assignment:
 
     def _balance(self) -> None:
         """Moves units from the fullest host while it has more than EVEN and a unit has less load elsewhere: that which
-        sends the fewest packets more across, for its load."""
+        sends the fewest packets more across, for its load. A host keeps its last unit."""
         while True:
-            full = int(self._load.argmax())
-            if self._load[full] <= EVEN * self._share:
+            several = np.bincount(self.owner, minlength=self._hosts) > 1
+            before = np.where(several, self._load / self._share, 0.0)
+            full = int(before.argmax())
+            if before[full] <= EVEN:
                 return
             best, least = None, np.inf
             for unit in np.flatnonzero(self.owner == full).tolist():
-                load = self._load + self._cpu[unit]
-                room = self._allowed(unit) & (load < self._load[full] * (1 - 1e-9))
+                load = (self._load + self._cpu[unit]) / self._share
+                room = self._allowed(unit) & (load < before[full] * (1 - 1e-9))
                 if room.any():
                     packets = self._packets_to(unit)
                     added = np.where(room, packets[full] - packets, np.inf)

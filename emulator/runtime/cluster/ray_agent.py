@@ -44,7 +44,8 @@ def _run(ray: Any, line: Connection, files: bytes, most: int | None) -> None:
         raise PlatformError(f"--hosts {most}, and the Ray cluster has {len(nodes)} machines; expected at most as many")
     nodes = nodes[:most]
     names = [name_of(node) for node in nodes]
-    line.send_bytes(msgpack.packb({"machines": names, "here": ray.util.get_node_ip_address()}))
+    cores = [node["Resources"]["CPU"] for node in nodes]
+    line.send_bytes(msgpack.packb({"machines": names, "cores": cores, "here": ray.util.get_node_ip_address()}))
     actors: list[Any] = []
     try:
         common = msgpack.unpackb(line.recv_bytes())

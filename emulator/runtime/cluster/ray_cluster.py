@@ -52,6 +52,7 @@ class RayCluster:
         self._failed = ""
         joined = self._answer("machines", JOIN_S)
         self._names: list[str] = joined["machines"]
+        self.cores: list[float] = joined["cores"]
         self._listener = socket.create_server((joined["here"], 0), backlog=len(self._names))
 
     @property

@@ -30,7 +30,7 @@ def summary(scenario: Scenario, network: Network, layout: Layout, schedule_cpu: 
     names = [node.name for node in network.nodes]
     return {
         "hosts": _hosts(scenario, network, layout, schedule_cpu),
-        "cut": _cut(network, layout),
+        "cut": _cut(scenario, network, layout),
         "owner": dict(zip(names, owner.tolist(), strict=True)),
     }
 
@@ -54,6 +54,7 @@ def _hosts(scenario: Scenario, network: Network, layout: Layout, schedule_cpu: f
             "cpu": {
                 "engine": float(engine[host]), "schedule": schedule_cpu, "programs": float(programs[host]),
             },
+            "cores": None if layout.cores is None else layout.cores[host],
             "share": float(load[host] / load.sum()),
             "memory_bytes": HOST_BYTES
             + LIVE_NODE_BYTES * int(np.count_nonzero(owner[live] == host))
@@ -73,7 +74,7 @@ def _python_processes(scenario: Scenario, network: Network) -> Ints:
     return count
 
 
-def _cut(network: Network, layout: Layout) -> dict[str, Any]:
+def _cut(scenario: Scenario, network: Network, layout: Layout) -> dict[str, Any]:
     owner, hosts, near, traffic = layout.partition.owner, layout.partition.hosts, layout.near, layout.demand.traffic
     moving = np.array([link.moving for link in network.links], dtype=np.bool_)
     packets, across = traffic.packets_per_s, owner[traffic.tail] != owner[traffic.head]
@@ -84,10 +85,12 @@ def _cut(network: Network, layout: Layout) -> dict[str, Any]:
         owner[traffic.tail[across]].astype(np.int64) * hosts + owner[traffic.head[across]], packets[across], hosts**2
     )
     load = sums(owner, layout.demand.cpu, hosts)
+    cores = np.array(layout.cores or [1.0] * hosts)
+    share = load.sum() * cores / cores.sum()
     first = _sent_first(network, layout)
     return {
         "measured": layout.measured,
-        "assumed": None if layout.measured else _assumed(network),
+        "assumed": None if layout.measured else _assumed(scenario, network),
         "fixed_links": int(np.count_nonzero(fixed)),
         "fixed_links_cut": int(np.count_nonzero(cut & fixed)),
         "hops_share": crossing / all_hops if all_hops else 0.0,
@@ -96,14 +99,16 @@ def _cut(network: Network, layout: Layout) -> dict[str, Any]:
         "crossings_per_packet": crossing / first if first else None,
         "trunks": hosts * (hosts - 1) // 2,
         "busiest_trunk_share": float(ways.max() / crossing) if crossing else 0.0,
-        "balance": float(load.max() / load.mean()),
+        "balance": float((load / share).max()),
         "min_cross_ms": layout.rules.min_cross_s * 1e3,
         **_shortest(network, layout),
         **_kept_whole(network, layout),
     }
 
 
-def _assumed(network: Network) -> str:
+def _assumed(scenario: Scenario, network: Network) -> str:
+    if scenario.cluster.load:
+        return "those of [[cluster.load]]"
     if network.routing == "none":
         return f"{PAIR_PACKETS_PER_S:g} packets/s on each link end"
     return f"{PAIR_PACKETS_PER_S:g} packets/s from each of {len(network.end_points)} end points to each other one"

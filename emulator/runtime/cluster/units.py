@@ -49,15 +49,18 @@ class Units(NamedTuple):
     moving: Bools  # links that move
 
 
-def units_of(network: Network, hosts: int, demand: Demand, near: Adjacency, rules: Rules) -> Units:
-    """The units of `network`, fit for so many hosts. Unfit where a unit is too heavy or there are too few, NotApart
-    where a group cannot hold."""
+def units_of(
+    network: Network, hosts: int, demand: Demand, near: Adjacency, rules: Rules, largest: float | None = None
+) -> Units:
+    """The units of `network`, fit for so many hosts, of which the largest has this part of all cores (None: they are
+    alike). Unfit where a unit is too heavy or there are too few, NotApart where a group cannot hold."""
+    heaviest = HEAVIEST * (1 / hosts if largest is None else largest)
     forced = _joined(len(network.nodes), near, rules)
     planes = _with_planes(network, forced)
     cpu = demand.cpu
     separable = all(len(set(planes[list(group)].tolist())) == len(group) for group in rules.apart)
-    unit = planes if separable and _fits(planes, cpu, hosts) else forced
-    _refuse(network, unit, cpu, hosts, near, rules)
+    unit = planes if separable and _fits(planes, cpu, hosts, heaviest) else forced
+    _refuse(network, unit, cpu, hosts, heaviest, near, rules)
     return Units(
         unit,
         sums(unit, cpu, int(unit.max()) + 1),
@@ -99,28 +102,31 @@ def _components(count: int, a: Ints, b: Ints) -> Ints:
     return rank[place]
 
 
-def _fits(unit: Ints, cpu: Floats, hosts: int) -> bool:
+def _fits(unit: Ints, cpu: Floats, hosts: int, heaviest: float) -> bool:
+    """Whether there are enough units, and none has more than this part of the load."""
     weight = sums(unit, cpu, int(unit.max()) + 1)
-    return len(weight) >= hosts and bool(weight.max() <= HEAVIEST * cpu.sum() / hosts)
+    return len(weight) >= hosts and bool(weight.max() <= heaviest * cpu.sum())
 
 
-def _refuse(network: Network, unit: Ints, cpu: Floats, hosts: int, near: Adjacency, rules: Rules) -> None:
-    if _fits(unit, cpu, hosts):
+def _refuse(
+    network: Network, unit: Ints, cpu: Floats, hosts: int, heaviest: float, near: Adjacency, rules: Rules
+) -> None:
+    if _fits(unit, cpu, hosts, heaviest):
         return
     weight = sums(unit, cpu, int(unit.max()) + 1)
     bound = show(rules.min_cross_s, "duration")
-    heaviest = int(weight.argmax())
-    share = float(weight[heaviest] / cpu.sum())
+    first = int(weight.argmax())
+    share = float(weight[first] / cpu.sum())
     few = max(1, min(len(weight), int(HEAVIEST / share)))
     instead = f"{few} host{'s' if few > 1 else ''}"
-    if share <= HEAVIEST / hosts:
+    if share <= heaviest:
         raise Unfit(
             f"{hosts} hosts for a network of {len(weight)} units that can be separated (links below {bound} and names "
             f"that stay together join nodes)",
             f"at most {instead}",
         )
-    nodes = np.flatnonzero(unit == heaviest)
-    links = int(np.count_nonzero((near.shortest_s < rules.min_cross_s) & (unit[near.a] == heaviest)))
+    nodes = np.flatnonzero(unit == first)
+    links = int(np.count_nonzero((near.shortest_s < rules.min_cross_s) & (unit[near.a] == first)))
     if len(nodes) == 1:
         raise Unfit(f"{network.nodes[nodes[0]].name} alone holds {share:.0%} of the load", f"at most {instead}")
     joined = [f"{links} link{'s' if links > 1 else ''} below {bound}"] if links else []

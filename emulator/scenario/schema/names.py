@@ -47,6 +47,9 @@ def _unmatched(scenario: Scenario, nodes: list[str], ends: list[str], live: list
     for key in ("together", "apart"):
         for group, globs in enumerate(getattr(scenario.cluster, key)):
             places.append((("cluster", key, group), globs, nodes, "node"))
+    for index, load in enumerate(scenario.cluster.load):
+        places.append((("cluster", "load", index, "from"), load.senders, live, "live node"))
+        places.append((("cluster", "load", index, "to"), load.receivers, live, "live node"))
     places.append((("capture", "links"), scenario.capture.links, [*ends, *nodes], "link end or a node"))
     for path, globs, names, noun in places:
         for number, glob in enumerate(globs):

@@ -90,6 +90,24 @@ def test_the_load_is_near_the_best_that_there_is(case, hosts):
     assert load.max() <= max(EVEN * load.mean(), (2 - 2 / (hosts + 1)) * best) * (1 + 1e-9)
 
 
+@given(cases(), st.lists(st.integers(1, 4), min_size=2, max_size=3))
+def test_hosts_have_load_as_they_have_cores_or_no_unit_fits_elsewhere_with_less(case, cores):
+    network, asked, near = case
+    try:
+        units = units_of(network, len(cores), asked, near, Rules(), max(cores) / sum(cores))
+        made = partition(network, len(cores), asked, near, cores=cores)
+    except Unfit:
+        return
+    share = asked.cpu.sum() * np.array(cores) / sum(cores)
+    fullness = np.bincount(made.owner, asked.cpu, len(cores)) / share
+    assert sorted(set(made.owner.tolist())) == list(range(len(cores)))
+    full = int(fullness.argmax())
+    if fullness[full] > EVEN * (1 + 1e-9):
+        for unit in set(units.unit[made.owner == full].tolist()):
+            moved = fullness + units.cpu[unit] / share
+            assert all(moved[host] >= fullness[full] * (1 - 1e-6) for host in range(len(cores)) if host != full)
+
+
 @given(cases(), st.integers(2, 4), st.data())
 def test_it_refuses_only_what_cannot_be(case, hosts, data):
     """Too few units, a unit of more than 1.5 shares, or names that no partition keeps apart."""

@@ -11,7 +11,8 @@ import pytest
 from emulator.model.errors import DataError, ScenarioError, UsageError
 from emulator.record.links import LINK_COLUMNS
 from emulator.runtime.cluster.demand import HOP_S, PAIR_PACKETS_PER_S, PORT_S
-from emulator.runtime.cluster.layout import Layout, lay_out
+from emulator.runtime.cluster.layout import Layout, differs, lay_out, owner_hash
+from emulator.runtime.cluster.summary import summary
 from emulator.scenario import load
 from emulator.scenario.build import build_network
 
@@ -33,6 +34,12 @@ altitude = "550 km"
 [ground]
 stations = ["tokyo", "paris", "sydney", "london"]
 min_elevation_deg = 15
+"""
+NAMELESS = """
+[cluster]
+together = [['a', 'g']]
+program_cpu = { 'prob*' = 0.1 }
+load = [{ from = 'a', to = 'g', packets = 1 }]
 """
 
 
@@ -100,8 +107,12 @@ def test_names_that_cannot_hold_are_refused_at_their_place(tmp_path, cluster, ke
 
 def test_names_that_match_nothing_are_refused(tmp_path):
     with pytest.raises(ScenarioError) as caught:
-        laid_out(tmp_path, line("[cluster]\ntogether = [['a', 'g']]\nprogram_cpu = { 'prob*' = 0.1 }\n"), 2)
-    assert {problem.key for problem in caught.value.problems} == {"cluster.together.0.1", 'cluster.program_cpu."prob*"'}
+        laid_out(tmp_path, line(NAMELESS), 2)
+    assert {problem.key for problem in caught.value.problems} == {
+        "cluster.together.0.1",
+        'cluster.program_cpu."prob*"',
+        "cluster.load.0.to.0",
+    }
 
 
 def test_a_heavy_unit_is_refused_with_the_hosts_that_would_do(tmp_path):
@@ -118,6 +129,58 @@ def test_a_heavy_unit_is_refused_with_the_hosts_that_would_do(tmp_path):
     programs = "[[program]]\nname = 'hard'\nnodes = 'a'\ncommand = 'sleep 1'\n[cluster]\nprogram_cpu = { hard = 2 }\n"
     with pytest.raises(UsageError, match="a alone holds 9"):
         laid_out(tmp_path, line(programs), 3)
+
+
+def test_the_load_that_a_scenario_tells_follows_the_routes(tmp_path):
+    load_of = """
+[[cluster.load]]
+from = "a"
+to = ["b", "c"]
+packets = 1000
+[[cluster.load]]
+from = ["a", "f"]
+to = "c"
+packets = 10
+"""
+    _, layout = laid_out(tmp_path, line(load_of), 2)
+    traffic = layout.demand.traffic
+    carried = dict(
+        zip(zip(traffic.tail.tolist(), traffic.head.tolist(), strict=True), traffic.packets_per_s, strict=True)
+    )
+    assert carried == {(0, 1): 2010, (1, 2): 1010, (5, 4): 10, (4, 3): 10, (3, 2): 10}
+    _, layout = laid_out(tmp_path, line(load_of).replace("duration =", "routing = 'none'\nduration ="), 2)
+    assert layout.demand.traffic.packets_per_s.tolist() == [1000], "only a and b are neighbours"
+
+
+def test_hosts_with_more_cores_get_more_and_keep_their_place(tmp_path):
+    _, layout = laid_out(tmp_path, line("[cluster]\ncores = [1, 2, 64]\n"), 2)
+    load_of = np.bincount(layout.partition.owner, layout.demand.cpu)
+    assert (load_of / load_of.sum()).tolist() == pytest.approx([1 / 3, 2 / 3], abs=0.02)
+    scenario = load(tmp_path / "lab.toml")
+    shown = summary(scenario, build_network(scenario), layout, 0.0)
+    assert [host["cores"] for host in shown["hosts"]] == [1, 2]
+    assert shown["cut"]["balance"] == pytest.approx(1.0, abs=0.05)
+    owner, _ = laid_out(tmp_path, line("[cluster]\ncores = [1, 1, 20]\n"), 3)
+    assert set(owner.values()) == {0, 1, 2}, "also where a unit is more than a host's share"
+    with pytest.raises(ScenarioError) as caught:
+        laid_out(tmp_path, line("[cluster]\ncores = [3]\n"), 2)
+    (problem,) = caught.value.problems
+    assert (problem.key, problem.found) == ("cluster.cores", "the cores of 1 out of 2 hosts")
+    assert "lab.toml:" in problem.where
+
+
+def test_a_layout_that_is_not_the_earlier_one_is_told_apart(tmp_path):
+    laid_out(tmp_path, line(), 2)
+    scenario = load(tmp_path / "lab.toml")
+    network = build_network(scenario)
+    two, again, three = (owner_hash(network, lay_out(scenario, network, hosts).partition) for hosts in (2, 2, 3))
+    assert two == again
+    _, other = laid_out(tmp_path, line("[cluster]\ncores = [1, 2]\n"), 2)
+    elsewhere = owner_hash(network, other.partition)
+    laid_out(tmp_path, line(f"[cluster]\nowner_hash = '{two}'\n"), 2)
+    kept = load(tmp_path / "lab.toml")
+    assert [differs(kept, found) for found in (two, three, elsewhere)] == [False, False, True]
+    assert not differs(scenario, two), "no run is known"
 
 
 def test_programs_are_placed_by_their_processor_time(tmp_path):
