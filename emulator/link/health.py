@@ -18,7 +18,7 @@ PROBES = CONSTANTS["PROBES"]
 TRUNK_COUNTERS = (
     "records_sent", "records_received", "peer_sent", "bytes_sent", "bytes_received", "datagrams_sent",
     "datagrams_received", "asked", "repaired", "given_up", "late", "reordered", "rejected", "repeated", "dropped",
-    "heard_s", "least_rtt_s",
+    "datagram_bytes", "fragments", "heard_s", "least_rtt_s",
 )  # fmt: skip
 NICE = -15  # of the engine's lanes
 NICE_BEHIND = -5  # of the thread that reports and receives orders

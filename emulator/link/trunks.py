@@ -14,17 +14,20 @@ from typing import NamedTuple
 
 from emulator.model.network import Ints
 
-DATAGRAM_BYTES = 1472  # what a path with an MTU of 1,500 bytes carries in one piece
+LARGEST_DATAGRAM = 8972  # what a path with an MTU of 9,000 bytes carries in one piece
+USUAL_DATAGRAM = 1472  # and with one of 1,500 bytes
+IP_HEADERS = 28  # IPv4 and UDP: an MTU less them is the largest datagram
 
 
 class Trunk(NamedTuple):
     """The way to one other host. `fd` is a UDP socket connected to that host's one; -1: a trunk in memory, for tests.
-    Both hosts give one value of `datagram_bytes` (1,232 to 8,972)."""
+    `datagram_bytes` (1,232 to 8,972, the same on both hosts) is the largest size that is tried before play, and in
+    memory the one that is sent."""
 
     fd: int
     cookie_sent: int
     cookie_expected: int
-    datagram_bytes: int = DATAGRAM_BYTES
+    datagram_bytes: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +45,7 @@ def cookie(secret: bytes, sender: int, receiver: int) -> int:
     return int.from_bytes(hmac.digest(secret, said, "sha256")[:8], "little")
 
 
-def trunk(secret: bytes, own: int, peer: int, fd: int = -1, datagram_bytes: int = DATAGRAM_BYTES) -> Trunk:
+def trunk(secret: bytes, own: int, peer: int, fd: int = -1, datagram_bytes: int | None = None) -> Trunk:
     """The trunk of host `own` to `peer` in the run with this secret."""
-    return Trunk(fd, cookie(secret, own, peer), cookie(secret, peer, own), datagram_bytes)
+    most = datagram_bytes or (USUAL_DATAGRAM if fd < 0 else LARGEST_DATAGRAM)
+    return Trunk(fd, cookie(secret, own, peer), cookie(secret, peer, own), most)

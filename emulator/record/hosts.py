@@ -38,6 +38,7 @@ class TrunkInterval(NamedTuple):
     repaired: int
     late: int  # packets that came after they were due
     lost: int
+    mtu: int  # of IP packets that the path carries whole in both directions, of the sizes that were tried
     latency_p50_us: float
     latency_p99_us: float
     offset_us: float | None  # the sender's clock less the receiver's

@@ -28,7 +28,7 @@ static void check_slots(engine *e)
     demand(inside == held, "slots are lost, or have two owners", -1);
 }
 
-static void split(network *own, const network *whole, const uint8_t *host_of_node, engine_trunk *trunk, int host)
+static void split(network *own, const network *whole, const uint8_t *host_of_node, engine_trunk *trunk, int host, bool early)
 {
     *own = *whole;
     engine_config *c = &own->config;
@@ -36,7 +36,7 @@ static void split(network *own, const network *whole, const uint8_t *host_of_nod
     c->ports = 0;
     for (int32_t n = 0; n < whole->config.ports; n++)
         if (host_of_node[whole->port[n].node] == host) own->port[c->ports++] = whole->port[n];
-    *trunk = (engine_trunk){1 - host, -1, cookies[host], cookies[1 - host], TRUNK_LEAST_BYTES, 0};
+    *trunk = (engine_trunk){1 - host, -1, cookies[host], cookies[1 - host], early ? TRUNK_MOST_BYTES : TRUNK_LEAST_BYTES, 0};
     c->host_of_node = host_of_node;
     c->trunk = trunk;
     c->trunks = 1;
@@ -47,7 +47,7 @@ static void split(network *own, const network *whole, const uint8_t *host_of_nod
 static void forge(reader *r, engine *e, datagram *d, int from)
 {
     const trunk *t = e->trunk_of_host[from];
-    trunk_head head = {TRUNK_MAGIC, TRUNK_VERSION, (uint8_t)(get(r) % 6), t->end + get(r) % 8, cookies[from], 0, (uint16_t)(get(r) % 4 ? 0 : get(r)), 0,
+    trunk_head head = {TRUNK_MAGIC, TRUNK_VERSION, (uint8_t)(get(r) % 8), t->end + get(r) % 8, cookies[from], 0, (uint16_t)(get(r) % 4 ? 0 : get(r)), 0,
                        (uint8_t)from, t->acked + get(r) % 4};
     if (get(r) % 16 == 0) head.begin = NO_BEGIN;
     if (get(r) % 16 == 0) head.sequence = t->end + get_wide(r);
@@ -89,10 +89,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *given, size_t size)
     char why[200];
     make_network(&r, &whole, true);
     for (int n = 0; n < NODES; n++) host_of_node[n] = get(&r) % 2;
+    bool early = get(&r) % 2; /* sizes are tried until the engines play */
     for (int host = 0; host < 2; host++) {
-        split(&w[host], &whole, host_of_node, &trunks[host], host);
+        split(&w[host], &whole, host_of_node, &trunks[host], host, early);
         e[host] = engine_create(&w[host].config, why, sizeof why);
         demand(e[host], why, -1);
+        if (early) engine_attend(e[host]);
     }
     double t_s = 0.0;
     for (int n = 0; n < 100 && r.left; n++) {

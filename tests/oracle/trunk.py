@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 HEAD, RECORD = struct.Struct("<HBBIQqHBBI"), struct.Struct("<diiihBBII")
 MAGIC, VERSION, NO_BEGIN = 0x4B53, 1, 0xFFFF
-DATA, ASK, BEAT, PROBE, ANSWER, RESULT = range(6)
+DATA, ASK, BEAT, PROBE, ANSWER, RESULT, SIZE, SIZED = range(8)
+REPAIR, UNACKED = 1, 2
 BEAT_BODY = struct.Struct("<qqIIII")
 
 

@@ -54,7 +54,9 @@ ENGINE_API void engine_gate(engine *e, int shut);
  * taken out and put in here: `pull` gives the bytes of the next one that is to be sent, 0: none now. */
 ENGINE_API trunk_report *engine_trunk_report(engine *e, int host);
 ENGINE_API uint32_t engine_trunk_pull(engine *e, int host, double now_s, uint8_t *out, uint32_t room);
-ENGINE_API void engine_attend(engine *e); /* before play: probe the other hosts' clocks, and answer their probes */
+/* Before play: probe the other hosts' clocks, find out which datagrams pass, and answer the others' probes. A trunk in
+ * memory is then probed by `pull` and `push`, and sizes hold from `engine_play` on. */
+ENGINE_API void engine_attend(engine *e);
 /* From the reading local_ns of CLOCK_MONOTONIC on scenario time is that less t0, plus correction_s and drift times what
  * has passed; what differs from the present correction is slewed. */
 ENGINE_API void engine_set_clock(engine *e, int64_t local_ns, double correction_s, double drift);

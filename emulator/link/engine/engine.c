@@ -373,6 +373,7 @@ static void play_one(engine *e)
 void engine_play(engine *e, double until_s, int threads)
 {
     int lanes = e->config.lanes;
+    trunks_begin(&e->lanes[0]);
     if (lanes == 1 && !e->meets) {
         lane_play(&e->lanes[0], until_s, false, UINT64_MAX);
         return;

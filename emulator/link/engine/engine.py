@@ -34,7 +34,7 @@ from emulator.link.engine.tables import Port, tables
 from emulator.link.lateness import Lateness
 from emulator.link.partition import partition
 from emulator.link.stats import EndStats
-from emulator.link.trunks import Hosts
+from emulator.link.trunks import LARGEST_DATAGRAM, Hosts
 from emulator.model.errors import EmulationError
 from emulator.model.network import Ints, Network
 from emulator.schedule.ring import RowRing
@@ -43,7 +43,6 @@ SMALL_BYTES, LARGE_BYTES = 2064, 65664  # of a slot for a packet, as in core.h
 MANY = 4096  # packets that `take` reads at once
 TAKE_BYTES = 4 * 2**20
 DRAIN_BYTES = 2**20
-LARGEST_DATAGRAM = 8972
 _VALUES = {"up": Value.UP, "rate_bps": Value.RATE, "delay_s": Value.DELAY, "loss": Value.LOSS}
 _SENT = {
     EndStats.SENT_PACKETS: Sent.PACKETS,

@@ -125,7 +125,9 @@ typedef struct {
     int32_t host;
     int32_t fd; /* non-blocking; -1: a trunk in memory (`engine_trunk_pull`, `engine_trunk_push`) */
     uint64_t cookie_sent, cookie_expected; /* of datagrams to that host, and of those from it */
-    uint32_t datagram_bytes; /* of the largest datagram, its head included */
+    /* of the largest datagram, its head included; where sizes are tried before play (`engine_attend`), of the largest
+     * that is tried */
+    uint32_t datagram_bytes;
     uint32_t unused;
 } engine_trunk;
 
@@ -201,6 +203,8 @@ typedef struct {
     int64_t late, reordered;
     int64_t rejected, repeated; /* datagrams and records that make no sense; datagrams that came twice */
     int64_t dropped; /* records for which the trunk had no room */
+    int64_t datagram_bytes; /* of the largest datagram that passes both ways, as found before play */
+    int64_t fragments; /* 1: the path no longer takes such datagrams whole, so they go in fragments */
     double heard_s; /* scenario time of the last datagram */
     double least_rtt_s; /* of the newest probes; inf: none was answered */
     /* datagrams with records by the time that they took, as the two hosts' scenario times have it */
@@ -270,7 +274,7 @@ typedef struct {
 #define TRUNK_REPORT(F) \
     F(records_sent) F(records_received) F(peer_sent) F(bytes_sent) F(bytes_received) F(datagrams_sent) \
     F(datagrams_received) F(asked) F(repaired) F(given_up) F(late) F(reordered) F(rejected) F(repeated) F(dropped) \
-    F(heard_s) F(least_rtt_s) F(latency) F(probed) F(probe)
+    F(datagram_bytes) F(fragments) F(heard_s) F(least_rtt_s) F(latency) F(probed) F(probe)
 #define ENGINE_ORDER(F) \
     F(kind) F(end) F(set) F(clear) F(taps) F(up) F(rate_bps) F(delay_s) F(loss)
 #define ENGINE_DELIVERY(F) \

@@ -172,7 +172,12 @@ class EngineTrunk(Described):
         Member("int32_t", "host"),
         Member("int32_t", "fd", "non-blocking; -1: a trunk in memory (`engine_trunk_pull`, `engine_trunk_push`)"),
         Member("uint64_t", "cookie_sent cookie_expected", "of datagrams to that host, and of those from it"),
-        Member("uint32_t", "datagram_bytes", "of the largest datagram, its head included"),
+        Member(
+            "uint32_t",
+            "datagram_bytes",
+            "of the largest datagram, its head included; where sizes are tried before "
+            "play (`engine_attend`), of the largest that is tried",
+        ),
         Member("uint32_t", "unused"),
     ]
     _fields_: ClassVar[Fields] = fields_of(members, CONSTANTS)
@@ -297,6 +302,8 @@ class TrunkReport(Described):
     rejected: int
     repeated: int
     dropped: int
+    datagram_bytes: int
+    fragments: int
     heard_s: float
     least_rtt_s: float
     latency: Array[c_int64]
@@ -312,6 +319,8 @@ class TrunkReport(Described):
                "one of their end had overtaken"),
         Member("int64_t", "rejected repeated", "datagrams and records that make no sense; datagrams that came twice"),
         Member("int64_t", "dropped", "records for which the trunk had no room"),
+        Member("int64_t", "datagram_bytes", "of the largest datagram that passes both ways, as found before play"),
+        Member("int64_t", "fragments", "1: the path no longer takes such datagrams whole, so they go in fragments"),
         Member("double", "heard_s", "scenario time of the last datagram"),
         Member("double", "least_rtt_s", "of the newest probes; inf: none was answered"),
         Member("int64_t", "latency[LATENESS_BUCKETS]", "datagrams with records by the time that they took, as the two "

@@ -21,11 +21,12 @@
 #define TRUNK_SPAN 64u        /* datagrams that one record touches at most */
 #define TRUNK_SEGMENTS 44u    /* datagrams in one system call */
 #define TRUNK_LEAST_BYTES 1232u
+#define TRUNK_USUAL_BYTES 1472u /* what a path with an MTU of 1,500 bytes carries in one piece */
 #define TRUNK_MOST_BYTES 8972u
 #define NO_BEGIN 0xFFFF       /* trunk_head.begin: the record before goes on in the next datagram */
 
-enum { TRUNK_DATA, TRUNK_ASK, TRUNK_BEAT, TRUNK_PROBE, TRUNK_ANSWER, TRUNK_RESULT };
-enum { TRUNK_REPAIR = 1 };
+enum { TRUNK_DATA, TRUNK_ASK, TRUNK_BEAT, TRUNK_PROBE, TRUNK_ANSWER, TRUNK_RESULT, TRUNK_SIZE, TRUNK_SIZED };
+enum { TRUNK_REPAIR = 1, TRUNK_UNACKED = 2 /* a beat: not all that its sender has sent is acknowledged */ };
 
 typedef struct { /* of every datagram; all numbers are little endian */
     uint16_t magic;
@@ -44,6 +45,11 @@ typedef struct { /* of TRUNK_BEAT */
     uint32_t room_bytes; /* of the socket's buffer: what may be under way unacknowledged */
     uint32_t unused;
 } trunk_beat;
+
+typedef struct { /* of TRUNK_SIZE and of its answer TRUNK_SIZED, which are padded to the size that they try */
+    uint32_t passes; /* the largest size of which an answer has come back so far */
+    uint32_t unused;
+} trunk_size;
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "datagrams are little endian");
 _Static_assert(sizeof(trunk_head) == 32 && sizeof(trunk_beat) == 32 && sizeof(engine_handover) == 32, "no gaps");
@@ -72,7 +78,7 @@ typedef void trunk_sink(void *to, trunk *t, const engine_handover *record, uint3
 struct trunk {
     engine_trunk config;
     uint8_t own_host;
-    bool early;            /* play has not begun: nothing but clocks is looked at */
+    bool early;            /* play has not begun: nothing but clocks and sizes is looked at */
     bool full;             /* the other host does not keep up, so ports must wait */
     bool singly;           /* this socket takes no segments */
     trunk_span kept;       /* which the kernel could not take yet */
@@ -80,6 +86,7 @@ struct trunk {
     trunk_sink *sink;
     void *to;
     trunk_report report;
+    uint32_t datagram_bytes, take_bytes; /* of the largest datagram that is sent, and of the largest one that may come */
     /* sending: datagrams [acked, sent) may be asked for, [sent, built) wait, `built` is being filled */
     uint8_t *kept_sent;
     uint16_t *sent_bytes;
@@ -96,12 +103,15 @@ struct trunk {
     double newest_due_s;   /* of the last packet's record */
     uint32_t owed_bytes;   /* received since the other side heard of it */
     /* beats and probes */
-    double beat_s, active_s, probe_s, probe_every_s;
-    bool asks_clock;       /* this side sends the probes */
+    double beat_s, beat_every_s, told_s, probe_s, probe_every_s;
+    bool asks;             /* this side probes the other one's clock, and tries sizes */
     double rtts_s[32];     /* of the newest probes */
     clock_probe answer, result;
     bool answers, tells;   /* there is one to send */
-    uint8_t control[TRUNK_LEAST_BYTES];
+    double size_s;         /* when the next size is tried */
+    uint32_t tries, passes, came; /* sizes tried; the largest that passes both ways; the largest that came */
+    uint32_t sized;        /* a size to answer; 0: none */
+    uint8_t control[TRUNK_MOST_BYTES];
 };
 
 #define PROBE_S 0.1        /* between two probes in play */
@@ -125,9 +135,9 @@ void trunk_take(trunk *t, instant at, const uint8_t *datagram, uint32_t bytes);
 void trunk_read(const trunk *t, uint32_t sequence, uint32_t offset, uint8_t *out, uint32_t bytes);
 uint32_t trunk_ask(trunk *t, double now_s, uint8_t *body); /* sequences that are asked for now; bytes of the body */
 
-static inline uint8_t *trunk_slot(const trunk *t, uint8_t *ring, uint32_t sequence)
+static inline uint8_t *trunk_slot(uint8_t *ring, uint32_t slot_bytes, uint32_t sequence)
 {
-    return ring + (size_t)(sequence % TRUNK_DATAGRAMS) * t->config.datagram_bytes;
+    return ring + (size_t)(sequence % TRUNK_DATAGRAMS) * slot_bytes;
 }
 
 #endif

@@ -12,6 +12,8 @@
 #define LARGEST_RECORD 65600u /* bytes behind its head: a merged segment, or a queue's state */
 #define FIRST_ASK_S 100e-6    /* after a gap has shown, unless two later datagrams come before */
 #define AGAIN_S 300e-6        /* at least, and 1.5 times the least round trip */
+#define ACKNOWLEDGE_S 1e-3    /* after data, unless something goes the other way before */
+#define LEAST_ANSWER_S 500e-6 /* between two answers to beats */
 #define PATIENCE_S 5e-3       /* beyond the time at which the last packet before the gap is due */
 
 static seat *seat_of(const trunk *t, uint32_t sequence) { return &t->seats[sequence % TRUNK_DATAGRAMS]; }
@@ -22,7 +24,7 @@ static bool held(const trunk *t, uint32_t sequence)
     return s->state == COME && s->sequence == sequence;
 }
 
-static uint8_t *body_of(const trunk *t, uint32_t sequence) { return trunk_slot(t, t->kept_received, sequence); }
+static uint8_t *body_of(const trunk *t, uint32_t sequence) { return trunk_slot(t->kept_received, t->take_bytes, sequence); }
 
 /* ---- records ---- */
 
@@ -149,7 +151,7 @@ static void take_data(trunk *t, double now_s, const trunk_head *head, const uint
         t->report.repeated++;
         return;
     }
-    if (!bytes || (head->begin != NO_BEGIN && head->begin > bytes) || (!known && !acceptable(sequence - t->next))) {
+    if (!bytes || bytes > t->take_bytes - sizeof *head || (head->begin != NO_BEGIN && head->begin > bytes) || (!known && !acceptable(sequence - t->next))) {
         t->report.rejected++;
         return;
     }
@@ -207,26 +209,52 @@ static void take_probe(trunk *t, instant at, int kind, const uint8_t *body)
     }
 }
 
-static void take_beat(trunk *t, const uint8_t *body)
+static void take_beat(trunk *t, double now_s, const trunk_head *head, const uint8_t *body)
 {
     trunk_beat beat;
     memcpy(&beat, body, sizeof beat);
     t->report.peer_sent = beat.records_sent;
     t->room_bytes = beat.room_bytes;
+    if (!(head->flags & TRUNK_UNACKED)) return;
+    double answer_s = t->told_s + LEAST_ANSWER_S > now_s ? t->told_s + LEAST_ANSWER_S : now_s;
+    if (answer_s < t->beat_s) t->beat_s = answer_s;
+}
+
+/* `bytes`: of the whole datagram. What is not looked at in play was agreed on before. */
+static void take_size(trunk *t, int kind, const uint8_t *body, uint32_t bytes)
+{
+    trunk_size size;
+    memcpy(&size, body, sizeof size);
+    if (bytes > (t->early ? t->config.datagram_bytes : t->take_bytes) || t->asks != (kind == TRUNK_SIZED)) {
+        t->report.rejected++;
+    } else if (t->asks) {
+        if (t->early && bytes > t->passes) t->passes = bytes;
+    } else {
+        t->sized = bytes;
+        if (!t->early) return;
+        if (bytes > t->came) t->came = bytes;
+        if (size.passes > t->passes && size.passes <= t->came) t->passes = size.passes;
+    }
+}
+
+static bool fits(int kind, uint32_t bytes)
+{
+    if (kind == TRUNK_BEAT) return bytes >= sizeof(trunk_beat);
+    if (kind >= TRUNK_SIZE) return bytes >= sizeof(trunk_size);
+    return kind < TRUNK_PROBE || bytes >= sizeof(clock_probe);
 }
 
 void trunk_take(trunk *t, instant at, const uint8_t *datagram, uint32_t bytes)
 {
     trunk_head head;
-    if (bytes < sizeof head || bytes > t->config.datagram_bytes) {
+    if (bytes < sizeof head || bytes > TRUNK_MOST_BYTES) {
         t->report.rejected++;
         return;
     }
     memcpy(&head, datagram, sizeof head);
     const uint8_t *body = datagram + sizeof head;
     bytes -= (uint32_t)sizeof head;
-    bool fits = head.kind == TRUNK_BEAT ? bytes >= sizeof(trunk_beat) : head.kind < TRUNK_PROBE || bytes >= sizeof(clock_probe);
-    if (head.magic != TRUNK_MAGIC || head.version != TRUNK_VERSION || head.kind > TRUNK_RESULT || !fits ||
+    if (head.magic != TRUNK_MAGIC || head.version != TRUNK_VERSION || head.kind > TRUNK_SIZED || !fits(head.kind, bytes) ||
         head.cookie != t->config.cookie_expected || head.host != t->config.host) {
         t->report.rejected++;
         return;
@@ -236,8 +264,7 @@ void trunk_take(trunk *t, instant at, const uint8_t *datagram, uint32_t bytes)
     trunk_acknowledged(t, head.missing);
     if (head.kind == TRUNK_DATA) {
         t->owed_bytes += bytes;
-        t->active_s = at.now_s;
-        if (t->beat_s > at.now_s + 1e-3) t->beat_s = at.now_s + 1e-3;
+        if (t->beat_s > at.now_s + ACKNOWLEDGE_S) t->beat_s = at.now_s + ACKNOWLEDGE_S;
         take_data(t, at.now_s, &head, body, bytes);
         return;
     }
@@ -246,7 +273,8 @@ void trunk_take(trunk *t, instant at, const uint8_t *datagram, uint32_t bytes)
         look_at_gaps(t, at.now_s + FIRST_ASK_S);
     }
     if (head.kind == TRUNK_ASK) trunk_asked(t, body, bytes);
-    else if (head.kind == TRUNK_BEAT) take_beat(t, body);
+    else if (head.kind == TRUNK_BEAT) take_beat(t, at.now_s, &head, body);
+    else if (head.kind >= TRUNK_SIZE) take_size(t, head.kind, body, bytes + (uint32_t)sizeof head);
     else take_probe(t, at, head.kind, body);
 }
 

@@ -15,9 +15,10 @@
 #define UNKNOWN_ROOM (64u << 10) /* until the other host has told its own */
 #define WAITING 1024u         /* datagrams that wait for acknowledgement before ports have to */
 #define FIRST_BEAT_S 500e-6   /* after the last data */
-#define BEAT_S 1e-3           /* then, while it is shorter ago than ACTIVE_S */
-#define ACTIVE_S 20e-3
+#define BEAT_S 1e-3           /* then, twice as long each time, until all is acknowledged */
 #define IDLE_BEAT_S 0.25
+
+static const uint32_t sizes[] = {TRUNK_MOST_BYTES, TRUNK_USUAL_BYTES, TRUNK_LEAST_BYTES}; /* that are tried before play */
 
 static uint8_t *reserve(size_t bytes)
 {
@@ -30,7 +31,6 @@ bool trunk_open(trunk *t, const engine_trunk *config, uint8_t own_host, trunk_si
     size_t ring = (size_t)TRUNK_DATAGRAMS * config->datagram_bytes;
     memset(t, 0, sizeof *t);
     t->config = *config;
-    t->config.datagram_bytes &= ~7u; /* heads are written in place */
     t->own_host = own_host;
     t->sink = sink;
     t->to = to;
@@ -40,21 +40,34 @@ bool trunk_open(trunk *t, const engine_trunk *config, uint8_t own_host, trunk_si
     t->seats = calloc(TRUNK_DATAGRAMS, sizeof *t->seats);
     t->room_bytes = UNKNOWN_ROOM;
     t->own_room_bytes = UNACKED_BYTES;
-    trunk_begin(t, false);
+    t->asks = own_host > config->host;
+    t->report.datagram_bytes = t->datagram_bytes = t->take_bytes = config->datagram_bytes & ~7u; /* heads are written in place */
+    trunk_begin(t, config->fd >= 0);
     t->report.least_rtt_s = INFINITY;
     for (size_t n = 0; n < sizeof t->rtts_s / sizeof *t->rtts_s; n++) t->rtts_s[n] = INFINITY;
-    t->asks_clock = own_host > config->host;
     for (uint32_t n = 0; t->seats && n < TRUNK_DATAGRAMS; n++) t->seats[n].state = GIVEN_UP;
     return t->kept_sent && t->kept_received && t->sent_bytes && t->seats;
 }
 
+/* What both hosts know to pass. The one that asks takes no more than has come back to it; the other one sends no more
+ * than it was told of that, and takes whatever has come to it: so neither sends what the other has no room for. */
+static void agree(trunk *t)
+{
+    uint32_t passes = t->passes > TRUNK_LEAST_BYTES ? t->passes : TRUNK_LEAST_BYTES;
+    t->datagram_bytes = passes & ~7u;
+    t->take_bytes = !t->asks && t->came > passes ? t->came : passes;
+    t->report.datagram_bytes = passes;
+}
+
 void trunk_begin(trunk *t, bool early)
 {
+    if (t->early && !early) agree(t);
     t->early = early;
     t->probe_every_s = early ? EARLY_PROBE_S : PROBE_S;
     t->flush_s = t->gaps_s = INFINITY;
-    t->active_s = t->newest_due_s = t->report.heard_s = -INFINITY;
-    t->beat_s = t->probe_s = t->retry_s = -INFINITY;
+    t->newest_due_s = t->report.heard_s = -INFINITY;
+    t->beat_s = t->told_s = t->probe_s = t->size_s = t->retry_s = -INFINITY;
+    t->beat_every_s = BEAT_S;
 }
 
 void trunk_close(trunk *t)
@@ -73,10 +86,9 @@ static trunk_head head_of(const trunk *t, int kind, uint32_t sequence)
     return (trunk_head){TRUNK_MAGIC, TRUNK_VERSION, (uint8_t)kind, sequence, t->config.cookie_sent, 0, NO_BEGIN, 0, t->own_host, 0};
 }
 
-static trunk_head *head_at(const trunk *t, uint32_t sequence)
-{
-    return (trunk_head *)(void *)trunk_slot(t, t->kept_sent, sequence);
-}
+static uint8_t *slot_of(const trunk *t, uint32_t sequence) { return trunk_slot(t->kept_sent, t->datagram_bytes, sequence); }
+
+static trunk_head *head_at(const trunk *t, uint32_t sequence) { return (trunk_head *)(void *)slot_of(t, sequence); }
 
 static void close_open(trunk *t)
 {
@@ -92,14 +104,14 @@ static void put(trunk *t, const void *from, uint32_t bytes, double flush_s)
 {
     const uint8_t *at = from;
     while (bytes) {
-        if (t->open_bytes == t->config.datagram_bytes) close_open(t);
+        if (t->open_bytes == t->datagram_bytes) close_open(t);
         if (!t->open_bytes) {
             trunk_head head = head_of(t, TRUNK_DATA, t->built);
             memcpy(head_at(t, t->built), &head, sizeof head);
             t->open_bytes = sizeof head;
         }
-        uint32_t room = t->config.datagram_bytes - t->open_bytes, part = bytes < room ? bytes : room;
-        memcpy(trunk_slot(t, t->kept_sent, t->built) + t->open_bytes, at, part);
+        uint32_t room = t->datagram_bytes - t->open_bytes, part = bytes < room ? bytes : room;
+        memcpy(slot_of(t, t->built) + t->open_bytes, at, part);
         t->open_bytes += part;
         at += part;
         bytes -= part;
@@ -116,14 +128,14 @@ static void mark_begin(trunk *t)
 
 bool trunk_add(trunk *t, double now_s, const engine_handover *record, const uint8_t *bytes)
 {
-    uint32_t whole = (uint32_t)sizeof *record + record->bytes, body = t->config.datagram_bytes - (uint32_t)sizeof(trunk_head);
+    uint32_t whole = (uint32_t)sizeof *record + record->bytes, body = t->datagram_bytes - (uint32_t)sizeof(trunk_head);
     if (t->built - t->acked + whole / body + 2 >= TRUNK_DATAGRAMS) {
         t->report.dropped++;
         return false;
     }
     double rtt_s = t->report.least_rtt_s, flush_s = now_s + BATCH_S;
     if (record->due_s - now_s < (isinf(rtt_s) ? BATCH_S : rtt_s)) flush_s = now_s;
-    if (t->open_bytes == t->config.datagram_bytes) close_open(t);
+    if (t->open_bytes == t->datagram_bytes) close_open(t);
     bool fresh = !t->open_bytes;
     put(t, record, sizeof *record, flush_s);
     if (fresh) { /* its head lies whole in the datagram that it begins */
@@ -146,6 +158,7 @@ static trunk_span control(trunk *t, instant at, int kind, const void *body, uint
     memcpy(t->control, &head, sizeof head);
     if (bytes) memmove(t->control + sizeof head, body, bytes);
     t->owed_bytes = 0;
+    t->told_s = at.now_s;
     return (trunk_span){t->control, (uint32_t)sizeof head + bytes, (uint32_t)sizeof head + bytes};
 }
 
@@ -153,8 +166,30 @@ static trunk_span beat(trunk *t, instant at)
 {
     const trunk_report *r = &t->report;
     trunk_beat body = {r->records_sent, r->records_received, (uint32_t)r->repaired, (uint32_t)r->given_up, t->own_room_bytes, 0};
-    t->beat_s = at.now_s + (at.now_s - t->active_s < ACTIVE_S ? BEAT_S : IDLE_BEAT_S);
-    return control(t, at, TRUNK_BEAT, &body, sizeof body);
+    bool unacked = t->acked != t->sent;
+    t->beat_s = at.now_s + (unacked ? t->beat_every_s : IDLE_BEAT_S);
+    t->beat_every_s = 2 * t->beat_every_s < IDLE_BEAT_S ? 2 * t->beat_every_s : IDLE_BEAT_S;
+    trunk_span span = control(t, at, TRUNK_BEAT, &body, sizeof body);
+    if (unacked) ((trunk_head *)(void *)t->control)->flags = TRUNK_UNACKED;
+    return span;
+}
+
+/* A datagram that is nothing but so large. */
+static trunk_span padded(trunk *t, instant at, int kind, uint32_t bytes)
+{
+    trunk_size body = {t->passes, 0};
+    control(t, at, kind, &body, sizeof body);
+    memset(t->control + sizeof(trunk_head) + sizeof body, 0, bytes - sizeof(trunk_head) - sizeof body);
+    return (trunk_span){t->control, bytes, bytes};
+}
+
+/* The next size to try; 0: not now. */
+static uint32_t size_to_try(trunk *t, double now_s)
+{
+    if (!t->asks || !t->early || now_s < t->size_s) return 0;
+    t->size_s = now_s + EARLY_PROBE_S;
+    uint32_t size = sizes[t->tries++ % (sizeof sizes / sizeof *sizes)];
+    return size <= t->config.datagram_bytes ? size : 0;
 }
 
 static trunk_span probe(trunk *t, instant at)
@@ -167,7 +202,7 @@ static trunk_span probe(trunk *t, instant at)
 static uint32_t window_of(const trunk *t)
 {
     uint32_t bytes = t->room_bytes < UNACKED_BYTES ? t->room_bytes : UNACKED_BYTES;
-    uint32_t datagrams = bytes / t->config.datagram_bytes;
+    uint32_t datagrams = bytes / t->datagram_bytes;
     return datagrams > 2 ? datagrams : 2;
 }
 
@@ -189,7 +224,7 @@ static trunk_span repair(trunk *t, instant at)
         stamp(t, at, sequence, TRUNK_REPAIR);
         t->report.repaired++;
         uint32_t bytes = t->sent_bytes[sequence % TRUNK_DATAGRAMS];
-        return (trunk_span){trunk_slot(t, t->kept_sent, sequence), bytes, bytes};
+        return (trunk_span){slot_of(t, sequence), bytes, bytes};
     }
     return (trunk_span){NULL, 0, 0};
 }
@@ -198,7 +233,7 @@ static trunk_span repair(trunk *t, instant at)
 static trunk_span data(trunk *t, instant at, uint32_t segments)
 {
     uint32_t window = window_of(t), under_way = t->sent - t->acked, most = under_way < window ? window - under_way : 0;
-    uint32_t waiting = t->built - t->sent, until_wrap = TRUNK_DATAGRAMS - t->sent % TRUNK_DATAGRAMS, segment = t->config.datagram_bytes;
+    uint32_t waiting = t->built - t->sent, until_wrap = TRUNK_DATAGRAMS - t->sent % TRUNK_DATAGRAMS, segment = t->datagram_bytes;
     if (segments < most) most = segments;
     if (waiting < most) most = waiting;
     if (until_wrap < most) most = until_wrap;
@@ -212,11 +247,12 @@ static trunk_span data(trunk *t, instant at, uint32_t segments)
         if (one < segment) break;
     }
     if (!count) return (trunk_span){NULL, 0, 0};
-    const uint8_t *first = trunk_slot(t, t->kept_sent, t->sent);
+    const uint8_t *first = slot_of(t, t->sent);
     t->sent += count;
     t->report.datagrams_sent += count;
-    t->active_s = at.now_s;
+    t->told_s = at.now_s;
     t->beat_s = at.now_s + FIRST_BEAT_S;
+    t->beat_every_s = BEAT_S;
     t->owed_bytes = 0;
     return (trunk_span){first, bytes, count > 1 ? segment : bytes};
 }
@@ -236,10 +272,16 @@ trunk_span trunk_next(trunk *t, instant at, uint32_t segments)
         t->tells = false;
         return control(t, at, TRUNK_RESULT, &t->result, sizeof t->result);
     }
-    if (t->asks_clock && at.now_s >= t->probe_s) return probe(t, at);
+    if (t->asks && at.now_s >= t->probe_s) return probe(t, at);
+    uint32_t size = t->sized ? t->sized : size_to_try(t, at.now_s);
+    if (size) {
+        int kind = t->sized ? TRUNK_SIZED : TRUNK_SIZE;
+        t->sized = 0;
+        return padded(t, at, kind, size);
+    }
     trunk_span span = repair(t, at);
     if (span.bytes) return span;
-    if (t->open_bytes && (at.now_s >= t->flush_s || t->open_bytes == t->config.datagram_bytes)) close_open(t);
+    if (t->open_bytes && (at.now_s >= t->flush_s || t->open_bytes == t->datagram_bytes)) close_open(t);
     span = data(t, at, segments);
     if (!span.bytes && (at.now_s >= t->beat_s || t->owed_bytes >= t->own_room_bytes / 4)) span = beat(t, at);
     t->full = t->built - t->sent > WAITING;
@@ -252,9 +294,9 @@ double trunk_wake_s(const trunk *t, double now_s)
     double wake_s = t->beat_s;
     if (t->flush_s < wake_s) wake_s = t->flush_s;
     if (t->gaps_s < wake_s) wake_s = t->gaps_s;
-    if (t->asks_clock && t->probe_s < wake_s) wake_s = t->probe_s;
+    if (t->asks && t->probe_s < wake_s) wake_s = t->probe_s;
     bool sends = t->built != t->sent && t->sent - t->acked < window_of(t);
-    return sends || t->again_count || t->answers || t->tells ? now_s : wake_s;
+    return sends || t->again_count || t->answers || t->tells || t->sized ? now_s : wake_s;
 }
 
 void trunk_acknowledged(trunk *t, uint32_t missing)

@@ -1,6 +1,7 @@
 /* Trunks over UDP sockets: many datagrams in one system call, by segmentation (GSO) and merging (GRO) in the kernel.
  *
- * Invariant: no call blocks; what the kernel cannot take now is kept and tried again.
+ * Invariant: no call blocks; what the kernel cannot take now is kept and tried again. Datagrams are not fragmented, as
+ * long as the path takes those of the size that was found before play.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -21,6 +22,12 @@
 #define BUFFER_BYTES (16 << 20)
 #define RETRY_SEND_S 100e-6
 
+static void whole_only(const trunk *t, bool whole)
+{
+    int how = whole ? IP_PMTUDISC_DO : IP_PMTUDISC_DONT;
+    setsockopt(t->config.fd, IPPROTO_IP, IP_MTU_DISCOVER, &how, sizeof how);
+}
+
 /* Buffers as large as this user may have them. Half of them is counted on: the kernel keeps its own books in them, too. */
 void trunk_attach(trunk *t)
 {
@@ -28,6 +35,7 @@ void trunk_attach(trunk *t)
     if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes)) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
     if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes)) setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
     setsockopt(fd, SOL_UDP, UDP_GRO, &one, sizeof one);
+    whole_only(t, true);
     socklen_t length = sizeof bytes;
     if (!getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, &length)) t->own_room_bytes = (uint32_t)bytes / 2;
 }
@@ -58,7 +66,7 @@ void trunk_receive(lane *l, trunk *t)
     for (int n = 0; n < CALLS; n++) {
         uint32_t segment;
         ssize_t got = receive_once(t, l->e->datagrams, &segment);
-        if (got < 0 && errno == ECONNREFUSED) continue; /* the other host's socket was not open yet */
+        if (got < 0 && (errno == ECONNREFUSED || errno == EMSGSIZE)) continue; /* what came of an earlier datagram */
         if (got <= 0) return;
         instant at = lane_instant(l);
         for (uint32_t offset = 0; offset < (uint32_t)got; offset += segment) {
@@ -85,19 +93,34 @@ static ssize_t send_once(const trunk *t, const trunk_span *span)
     return sendmsg(t->config.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* Whether the kernel has taken it, or never will: what is lost is asked for again. */
-static bool send_span(trunk *t, const trunk_span *span)
+#define TRIES 3 /* an error may be that of an earlier datagram */
+
+/* One datagram. False: not now. What is lost is asked for again. */
+static bool send_one(trunk *t, const trunk_span *span)
 {
-    for (int tries = 0; tries < 3; tries++) {
+    for (int tries = 0; tries < TRIES; tries++) {
         if (send_once(t, span) >= 0) return true;
         if (errno == EAGAIN || errno == ENOBUFS) return false;
-        if (span->segment < span->bytes && (errno == EIO || errno == EINVAL)) break; /* no segmentation here */
     }
-    if (span->segment == span->bytes) return true;
-    t->singly = true;
+    if (errno != EMSGSIZE || t->early) return true;
+    whole_only(t, false); /* the path has changed */
+    t->report.fragments = 1;
+    send_once(t, span);
+    return true;
+}
+
+/* Whether the kernel has taken it, or never will. */
+static bool send_span(trunk *t, const trunk_span *span)
+{
+    if (span->segment == span->bytes) return send_one(t, span);
+    for (int tries = 0; tries < TRIES; tries++) {
+        if (send_once(t, span) >= 0) return true;
+        if (errno == EAGAIN || errno == ENOBUFS) return false;
+    }
+    t->singly = true; /* no segmentation here, or none of this size */
     for (uint32_t offset = 0; offset < span->bytes; offset += span->segment) {
         uint32_t left = span->bytes - offset, bytes = left < span->segment ? left : span->segment;
-        send_once(t, &(trunk_span){span->at + offset, bytes, bytes});
+        send_one(t, &(trunk_span){span->at + offset, bytes, bytes});
     }
     return true;
 }

@@ -106,8 +106,8 @@ void engine_attend(engine *e)
     lane *l = &e->lanes[0];
     for (int n = 0; n < e->config.trunks; n++) {
         trunk *t = &e->trunks[n];
-        if (t->config.fd < 0) continue;
         if (!t->early) trunk_begin(t, true);
+        if (t->config.fd < 0) continue;
         trunk_receive(l, t);
         trunk_transmit(l, t);
     }
@@ -163,7 +163,7 @@ trunk_report *engine_trunk_report(engine *e, int host)
 uint32_t engine_trunk_pull(engine *e, int host, double now_s, uint8_t *out, uint32_t room)
 {
     trunk *t = trunk_to(e, host);
-    if (!t || room < t->config.datagram_bytes) return 0;
+    if (!t || room < TRUNK_MOST_BYTES) return 0;
     for (int n = 0; n < e->config.lanes; n++) handovers_take(&e->lanes[n]);
     trunk_span span = trunk_next(t, in_memory(now_s), 1);
     if (span.bytes) memcpy(out, span.at, span.bytes);

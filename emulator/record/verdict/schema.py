@@ -110,6 +110,7 @@ class TrunkFigures(TypedDict, total=False):
     lost: int
     repaired: int  # datagrams that were sent again
     worst_latency_ms: float  # p99 of the slowest trunk
+    mtu: int  # of the path that carries the smallest packets whole, of the sizes that were tried
 
 
 class ClockFigures(TypedDict, total=False):

@@ -10,6 +10,7 @@ from typing import Any
 
 from emulator.link.lateness import Lateness
 from emulator.link.stats import DROPS, EndStats
+from emulator.link.trunks import IP_HEADERS
 from emulator.record.hosts import HostInterval, TrunkInterval
 from emulator.record.verdict.schema import MachineRow, TrunkFigures
 from emulator.runtime.cluster.pair_clocks import PairClocks
@@ -36,6 +37,7 @@ def trunk_intervals(healths: Mapping[int, Health], clocks: PairClocks) -> Iterat
             yield TrunkInterval(
                 health["t_s"], sender, receiver, trunk["records_received"], trunk["bytes_received"],
                 trunk["datagrams_received"], trunk["asked"], sent.get("repaired", 0), trunk["late"], lost(trunk),
+                trunk["datagram_bytes"] + IP_HEADERS,
                 latency.quantile(0.5) * 1e6, latency.quantile(0.99) * 1e6, *clock,
             )  # fmt: skip
 
@@ -55,7 +57,19 @@ def trunk_figures(healths: Mapping[int, Health]) -> TrunkFigures:
         "lost": sum(row.lost for row in rows),
         "repaired": sum(row.repaired for row in rows),
         "worst_latency_ms": max((row.latency_p99_us for row in rows), default=0.0) * 1e-3,
+        "mtu": min((row.mtu for row in rows), default=0),
     }
+
+
+def narrowed(names: Sequence[str], healths: Mapping[int, Health]) -> list[str]:
+    """A warning for each direction whose path has changed in play, so that datagrams no longer pass whole."""
+    return [
+        f"trunk from {names[host]} to {names[peer]}: its path no longer carries IP packets of "
+        f"{trunk['datagram_bytes'] + IP_HEADERS} bytes whole, as it did before play; they go in fragments"
+        for host, health in healths.items()
+        for peer, trunk in health["trunks"].items()
+        if trunk["fragments"]
+    ]
 
 
 def machine_rows(names: Sequence[str], nodes: list[int], healths: Mapping[int, Health]) -> list[MachineRow]:

@@ -155,9 +155,9 @@ def _asked(receiver: Engine, now_s: float) -> list[int]:
     return found
 
 
-def _beat(room: int, sequence: int = 0, sender: int = 1, receiver: int = 0, missing: int = 0) -> bytes:
+def _beat(room: int, sequence: int = 0, sender: int = 1, receiver: int = 0, missing: int = 0, flags: int = 0) -> bytes:
     head = model.HEAD.pack(
-        model.MAGIC, 1, model.BEAT, sequence, cookie(SECRET, sender, receiver), 0, 0, 0, sender, missing
+        model.MAGIC, 1, model.BEAT, sequence, cookie(SECRET, sender, receiver), 0, 0, flags, sender, missing
     )
     return head + model.BEAT_BODY.pack(0, 0, 0, 0, room, 0)
 
@@ -205,6 +205,131 @@ def test_a_datagram_that_is_asked_for_is_sent_again_as_it_was():
         assert sender.trunk_report(1).repaired == 1
 
 
+def _beats_us(trunk_engine: Engine, until_us: int, from_us: int = 0) -> list[int]:
+    """When an engine beats, looked at each 10 us and a little later each time, so that no rounding decides. Other
+    datagrams are taken out, too."""
+    found = []
+    for now_us in range(from_us, until_us, 10):
+        found += [now_us for one in carried_all(trunk_engine, now_us * 1.000001e-6) if Head.of(one).kind == model.BEAT]
+    return found
+
+
+def test_beats_follow_data_ever_more_slowly_until_they_are_acknowledged():
+    with engine(0) as sender:
+        sender.offer(0, 0.0, packet(1, 40), 40)
+        sender.play(0.0)
+        assert _beats_us(sender, 100) == [0]  # the first of all
+        beats_us = [600, 1600, 3600, 7600, 15_600, 31_600]  # from 100 us on the data is under way
+        assert _beats_us(sender, 40_000, 100) == beats_us
+        sender.push(1, 0.04, _beat(1 << 20, missing=1))
+        assert _beats_us(sender, 400_000, 40_000) == [63_600, 313_600]  # one was due, then as without data
+
+
+def test_data_is_acknowledged_within_a_millisecond_and_at_once_where_a_beat_asks():
+    (sent,) = model.datagrams([record(0, 40)], [1440], cookie(SECRET, 0, 1), 0)
+    asking = _beat(1 << 20, 1, 0, 1, flags=model.UNACKED)
+    with engine(1) as receiver:
+        assert _beats_us(receiver, 1000) == [0]
+        receiver.push(0, 1e-3, sent)
+        assert _beats_us(receiver, 20_000, 1000) == [2000]  # once: the sender asks if it is lost
+        for now_us in (20_000, 20_010, 20_100):
+            receiver.push(0, now_us * 1e-6, asking)
+            assert _beats_us(receiver, now_us + 10, now_us) == ([20_000] if now_us == 20_000 else [])
+        assert _beats_us(receiver, 40_000, 20_110) == [20_500]  # however many ask
+        receiver.push(0, 0.04, _beat(1 << 20, 1, 0, 1))
+        assert _beats_us(receiver, 100_000, 40_000) == []
+
+
+SIZES = (1232, 1472, 8972)
+
+
+def _narrow(limit_bytes: int, datagrams: list[bytes]) -> list[bytes]:
+    """What a path lets through."""
+    return [one for one in datagrams if len(one) <= limit_bytes]
+
+
+@given(
+    st.sampled_from([600, *SIZES, 65_000]), st.sampled_from([600, *SIZES, 65_000]),
+    st.lists(st.booleans(), max_size=60), st.lists(st.booleans(), max_size=60), st.integers(0, 12),
+)  # fmt: skip
+def test_the_largest_size_that_passes_both_ways_is_found_before_play_and_whatever_is_lost_both_take_what_comes(
+    there, back, lost_there, lost_back, ahead
+):
+    """`ahead`: looks at the trunk that one host takes after the other has begun to play."""
+    with engine(0, 8972) as answers, engine(1, 8972) as asks:
+        losses = {answers: iter(lost_back), asks: iter(lost_there)}
+        engines = [(asks, 0, answers, 1, there), (answers, 1, asks, 0, back)]
+        for look in range(40 + ahead):
+            for each in (answers, asks)[: 2 if look < 40 else 1]:
+                each.attend()
+            if look == 40:
+                asks.play(0.0)
+            for sender, peer, receiver, own, limit in engines:
+                for one in _narrow(limit, list(iter(lambda: sender.pull(peer, look * 1e-2), b""))):  # noqa: B023
+                    if not next(losses[sender], False):
+                        receiver.push(own, look * 1e-2, one)
+        for each in (answers, asks):
+            each.play(0.0)
+        found = asks.trunk_report(0).datagram_bytes, answers.trunk_report(1).datagram_bytes
+        if not any(lost_there) and not any(lost_back):
+            whole = max((size for size in SIZES if size <= min(there, back)), default=SIZES[0])
+            assert found == (whole, whole)
+        assert max(found) <= max(SIZES[0], min(there, back))
+        for sender, peer, receiver, own, _ in engines:
+            sender.push(peer, 1.0, _beat(1 << 22, 0, peer, own))
+            sender.offer(own, 0.0, packet(1, 30_000), 30_000)
+            sender.play(0.0)
+            sent = carried_all(sender, 2.0)
+            assert max(map(len, sent)) <= sender.trunk_report(peer).datagram_bytes
+            for one in sent:
+                receiver.push(own, 2.0, one)
+            assert [one.data for one in receiver.in_flight(own)] == [packet(1, 30_000)]
+            assert receiver.trunk_report(own).rejected == 0
+
+
+def test_a_host_that_never_heard_what_passes_takes_it_and_what_begins_to_pass_in_play_is_left_alone():
+    with engine(0, 8972) as answers, engine(1, 8972) as asks:
+        for each in (answers, asks):
+            each.attend()
+        (tried,) = [one for one in carried_all(asks, 0.0) if Head.of(one).kind == model.SIZE]
+        answers.push(1, 0.0, tried)
+        asks.push(0, 0.0, next(one for one in carried_all(answers, 0.0) if Head.of(one).kind == model.SIZED))
+        answers.play(0.0)
+        asks.play(0.0)
+        assert [asks.trunk_report(0).datagram_bytes, answers.trunk_report(1).datagram_bytes] == [8972, 1232]
+        asks.push(0, 1.0, _beat(1 << 22, 0, 0, 1))
+        asks.offer(1, 0.0, packet(1, 30_000), 30_000)
+        asks.play(0.0)
+        for one in carried_all(asks, 2.0):
+            answers.push(1, 2.0, one)
+        assert [one.data for one in answers.in_flight(1)] == [packet(1, 30_000)]
+    with engine(0, 8972) as narrow:
+        narrow.attend()
+        narrow.play(0.0)
+        carried_all(narrow, 0.0)
+        narrow.push(1, 0.0, tried)
+        assert carried_all(narrow, 0.0) == []
+
+
+def test_sizes_that_nobody_can_have_sent_are_rejected():
+    def sized(kind: int, size: int, own: int) -> bytes:
+        head = model.HEAD.pack(model.MAGIC, 1, kind, 0, cookie(SECRET, 1 - own, own), 0, 0, 0, 1 - own, 0)
+        return head + struct.pack("<II", 8972, 0) + bytes(size - model.HEAD.size - 8)
+
+    for own, expected in ((0, model.SIZE), (1, model.SIZED)):  # host 0 answers, host 1 asks
+        with engine(own, 1472) as receiver:
+            receiver.attend()
+            report = receiver.trunk_report(1 - own)
+            receiver.push(1 - own, 0.0, sized(expected, 1472, own))
+            assert report.rejected == 0
+            receiver.push(1 - own, 0.0, sized(expected, 8972, own))
+            receiver.push(1 - own, 0.0, sized(expected, 1472, own)[:36])
+            receiver.push(1 - own, 0.0, sized(model.SIZE + model.SIZED - expected, 1472, own))
+            assert report.rejected == 3
+            receiver.play(0.0)
+            assert report.datagram_bytes == (1472 if own else 1232)  # 8,972 cannot pass: no such size has come
+
+
 def test_four_times_of_a_probe_reach_both_hosts():
     with engine(0) as lead, engine(1) as other:
         probe = carried_all(other, 2.0)[0]
@@ -241,7 +366,7 @@ def test_strangers_other_versions_and_broken_heads_are_counted_and_dropped():
     good = model.datagrams([record(0, 100)], [1440], cookie(SECRET, 0, 1), 0)[0]
     head = Head.of(good)
     wrong = [
-        head._replace(magic=1), head._replace(version=2), head._replace(kind=6), head._replace(cookie=7),
+        head._replace(magic=1), head._replace(version=2), head._replace(kind=8), head._replace(cookie=7),
         head._replace(host=2), head._replace(begin=500), head._replace(sequence=9000),
     ]  # fmt: skip
     with engine(1) as receiver:

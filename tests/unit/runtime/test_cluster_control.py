@@ -129,6 +129,7 @@ def trunk(sent: int, received: int, peer_sent: int, **more: int) -> dict[str, An
     return {
         "records_sent": sent, "records_received": received, "peer_sent": peer_sent, "bytes_received": 100,
         "datagrams_received": received, "asked": 0, "repaired": 1, "late": 1, "dropped": 0, "latency": [[10, received]],
+        "datagram_bytes": 1472, "fragments": 0,
         **more,
     }  # fmt: skip
 
@@ -192,6 +193,14 @@ def test_what_trunks_lose_is_no_drop_of_a_link_and_too_much_of_it_is_no_result()
     assert judge.trunks_lossy(verdict)
     verdict.trunk_lost_limit = 0.05
     assert not judge.trunks_lossy(verdict)
+
+
+def test_the_mtu_of_trunks_is_that_of_the_narrowest_and_a_path_that_narrows_is_a_warning() -> None:
+    healths = {0: health(1.0, h1=trunk(1, 1, 1, datagram_bytes=8972)), 1: health(1.0, h0=trunk(1, 1, 1, fragments=1))}
+    assert figures.trunk_figures(healths)["mtu"] == 1500
+    assert sorted(row.mtu for row in figures.trunk_intervals(healths, PairClocks())) == [1500, 9000]
+    (warning,) = figures.narrowed(["host 0", "host 1"], healths)
+    assert warning.startswith("trunk from host 1 to host 0: its path no longer carries IP packets of 1500 bytes whole")
 
 
 def test_clocks_of_hosts_are_those_of_their_probes() -> None:
