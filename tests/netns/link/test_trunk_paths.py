@@ -114,7 +114,7 @@ class Pair:
 
 
 def over(mtu: int, *change: tuple[int, str]) -> Any:
-    """What is told after a packet has crossed each way, over a path of this MTU on which a host has changed something."""
+    """What is told after a packet has crossed each way, over a path of this MTU where a host has changed something."""
 
     def body() -> Any:
         netns = namespaces(mtu)
