@@ -49,7 +49,8 @@ def _text(found: dict[str, Any]) -> str:
     pairs = [
         (
             " – ".join(pair["between"]), f"{pair['answered']}/{pair['asked']}",
-            *(f"{pair[key]:.3f}" if key in pair else "" for key in ("least_ms", "median_ms", "clocks_apart_ms")),
+            *(f"{pair[key]:.3f}" if key in pair else "" for key in ("least_ms", "median_ms")),
+            f"{pair['clocks_apart_ms']:.3f} ± {pair['clocks_bound_ms']:.3f}" if "clocks_apart_ms" in pair else "",
         )
         for pair in found["pairs"]
     ]  # fmt: skip

@@ -35,7 +35,6 @@ class Relay(Protocol):
     captures: Captures
 
     def start(self, t0_ns: int) -> None: ...
-    def set_clock(self, at_ns: int, correction_s: float, drift: float) -> None: ...
     def set(self, ends: list[int], values: Mapping[str, float | bool | None]) -> int: ...
     def order(self, orders: Iterable[EngineOrder]) -> int: ...
     def tap(self, ends: Iterable[int]) -> int: ...
@@ -89,8 +88,6 @@ class Control:
         match order["op"]:
             case "start":
                 relay.start(int(order["t0_ns"]))
-            case "clock":
-                relay.set_clock(int(order["at_ns"]), float(order["correction_s"]), float(order["drift"]))
             case "stop":
                 relay.stopped = True
             case "set":

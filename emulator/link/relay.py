@@ -27,6 +27,7 @@ from emulator.link.health import Health, be_urgent, step_back
 from emulator.link.taps import Captures
 from emulator.link.trunks import Hosts
 from emulator.link.wait import Waiter
+from emulator.model import clock
 from emulator.model.network import Network
 from emulator.schedule.ring import RowRing
 
@@ -103,10 +104,12 @@ class Relay:
             raise self._failure
 
     def start(self, t0_ns: int) -> None:
-        """Scenario time 0 is this CLOCK_MONOTONIC reading; packets are read from now on."""
+        """Scenario time 0 is this reading of the run's monotonic clock; packets are read from now on."""
         if self._lanes:
             raise ValueError("play has begun already")
         self._t0_ns = t0_ns
+        if (page := clock.shared()) is not None:  # not before: probes wait for times, and first lines may step
+            self.engine.share_clock(page)
         for fd in self._trunk_fds:
             self._waiter.remove(fd)
         self._trunk_fds = ()  # they are the lanes' from now on
@@ -122,14 +125,7 @@ class Relay:
 
     def now(self) -> float:
         """Scenario time."""
-        local_ns = time.monotonic_ns()
-        return (local_ns - self._t0_ns) * 1e-9 + self.engine.correction_s(local_ns) if self._t0_ns else BEFORE_PLAY_S
-
-    def set_clock(self, at_ns: int, correction_s: float, drift: float) -> None:
-        """Scenario time is this host's monotonic clock less t0, plus a correction: `correction_s` at the reading
-        `at_ns`, and `drift` times what has passed since. The first one holds at once, later ones are slewed to."""
-        local_ns = time.monotonic_ns()
-        self.engine.set_clock(local_ns, correction_s + drift * (local_ns - at_ns) * 1e-9, drift)
+        return (clock.monotonic_ns() - self._t0_ns) * 1e-9 if self._t0_ns else BEFORE_PLAY_S
 
     def _play(self, lane: int, gate: int) -> None:
         try:

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from emulator.model.clock import monotonic_ns
 from emulator.runtime.control.channel import Message
 from emulator.runtime.planning import Planning
 
@@ -72,6 +73,10 @@ class Plane(Planning, ABC):
 
     def judged(self, verdict: Verdict, counters: Mapping[int, list[float]]) -> None:
         """Put into the verdict what only several hosts have. `counters`: the last of each link end."""
+
+    async def agree(self, ahead_ns: int) -> int:
+        """A T0 that everybody can meet, at least so far from now: a reading of the run's monotonic clock."""
+        return monotonic_ns() + ahead_ns
 
     @property
     def ahead_ns(self) -> int:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from emulator.link.overrides import Faults
-from emulator.model.clock import both_clocks_ns
+from emulator.model.clock import both_clocks_ns, monotonic_ns
 from emulator.observe.expected_rtt import ExpectedRtt
 from emulator.observe.schedule_view import ScheduleView
 from emulator.observe.snapshot_builder import Moment, SnapshotBuilder
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """The begin of play: T0 by the monotonic clock and by the time of day, and `cpu_steal.read()` of that moment."""
+    """The begin of play: T0 by the run's monotonic clock and by the time of day, and `cpu_steal.read()` of then."""
 
     t0_ns: int
     t0_utc_ns: int
@@ -105,16 +105,16 @@ class Running:
 
     # -- time ----------------------------------------------------------------------------------------------------------
 
-    def begin(self, ahead_ns: int) -> Begun:
-        """Set T0, so far from now."""
-        t0_ns, t0_utc_ns = (now_ns + ahead_ns for now_ns in both_clocks_ns())
-        begun = self.begun = Begun(t0_ns, t0_utc_ns, cpu_steal.read())
+    def begin(self, t0_ns: int) -> Begun:
+        """Set T0, a reading of the run's monotonic clock."""
+        now_ns, utc_ns = both_clocks_ns()
+        begun = self.begun = Begun(t0_ns, utc_ns + t0_ns - now_ns, cpu_steal.read())
         self.collector.t0_ns = t0_ns
         return begun
 
     def now_s(self) -> float:
         """Scenario time; -1 before T0 is set."""
-        return (time.monotonic_ns() - self.begun.t0_ns) * 1e-9 if self.begun is not None else -1.0
+        return (monotonic_ns() - self.begun.t0_ns) * 1e-9 if self.begun is not None else -1.0
 
     @property
     def played_s(self) -> float:

@@ -24,6 +24,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from math import ceil, floor, inf
 from typing import Any
 
+from emulator.model.clock import monotonic_ns
 from emulator.model.errors import SkyloomError
 from emulator.model.network import Timeline
 from emulator.schedule.fib import FibCompiler, RouteDelta
@@ -90,7 +91,7 @@ def run_planner(
     t0_ns: int | None = None
 
     def now_s() -> float:
-        return -inf if t0_ns is None else (time.monotonic_ns() - t0_ns) * 1e-9
+        return -inf if t0_ns is None else (monotonic_ns() - t0_ns) * 1e-9
 
     try:
         if ready_rows <= 0:

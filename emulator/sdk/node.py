@@ -11,7 +11,6 @@ import logging
 import random
 import socket
 import struct
-import time
 from array import array
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
@@ -20,7 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from emulator.model.clock import MonotonicClock, both_clocks_ns, sleep_until_ns
+from emulator.model.clock import MonotonicClock, both_clocks_ns, monotonic_ns, sleep_until_ns
 from emulator.model.names import matches
 from emulator.sdk.streams import MOST_STREAMS, Listener, Stream, connect
 
@@ -113,7 +112,7 @@ class NodeContext:
 
     async def sleep(self, duration_s: float) -> None:
         """Sleep; at most some 60 µs late on an idle machine (asyncio.sleep: up to a millisecond)."""
-        await sleep_until_ns(time.monotonic_ns() + round(duration_s * 1e9))
+        await sleep_until_ns(monotonic_ns() + round(duration_s * 1e9))
 
     async def sleep_until(self, t_s: float) -> None:
         """Sleep until scenario time `t_s`; returns at once if that is past."""
@@ -262,8 +261,8 @@ class Datagrams:
 
     def _readable(self) -> int:
         """Process some arrivals; returns their number."""
-        monotonic_ns, real_ns = both_clocks_ns()
-        real_to_scenario_s = (monotonic_ns - self._clock.t0_ns - real_ns) * 1e-9
+        run_ns, real_ns = both_clocks_ns()
+        real_to_scenario_s = (run_ns - self._clock.t0_ns - real_ns) * 1e-9
         for count in range(RECEIVE_BATCH):
             try:
                 data, ancillary, _flags, address = self._socket.recvmsg(65535, _ANCILLARY)

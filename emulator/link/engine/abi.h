@@ -16,6 +16,7 @@
 #define ENGINE_API __attribute__((visibility("default")))
 
 typedef struct engine engine;
+typedef struct clock_page clock_page;
 
 /* ---- functions ---- */
 
@@ -41,7 +42,7 @@ ENGINE_API int64_t engine_inside(engine *e, int32_t end, int half, engine_delive
 /* What holds for an end at a time: start, stop, delay at start and end, rate, loss, up, peer, until, hops it costs. */
 ENGINE_API void engine_holds(engine *e, int32_t end, double t_s, double out[10]);
 
-/* In real time. `engine_run` plays one lane in the calling thread until ORDER_STOP, from t0_ns (CLOCK_MONOTONIC) on. */
+/* In real time. `engine_run` plays one lane in the calling thread until ORDER_STOP, from t0_ns of the run's clock on. */
 ENGINE_API int engine_run(engine *e, int lane, int64_t t0_ns, int gate_fd, int realtime);
 /* Numbers of orders rise by one; 0: the ring is full, try again. `engine_order_fd` is readable when some were obeyed. */
 ENGINE_API int64_t engine_send(engine *e, const engine_order *order);
@@ -57,10 +58,9 @@ ENGINE_API uint32_t engine_trunk_pull(engine *e, int host, double now_s, uint8_t
 /* Before play: probe the other hosts' clocks, find out which datagrams pass, and answer the others' probes. A trunk in
  * memory is then probed by `pull` and `push`, and sizes hold from `engine_play` on. */
 ENGINE_API void engine_attend(engine *e);
-/* From the reading local_ns of CLOCK_MONOTONIC on scenario time is that less t0, plus correction_s and drift times what
- * has passed; what differs from the present correction is slewed. */
-ENGINE_API void engine_set_clock(engine *e, int64_t local_ns, double correction_s, double drift);
-ENGINE_API double engine_correction_s(engine *e, int64_t local_ns);
+/* The run's clock is what the page says of CLOCK_MONOTONIC; without a page they are one. */
+ENGINE_API void engine_share_clock(engine *e, const clock_page *page);
+ENGINE_API int64_t engine_run_clock_ns(engine *e, int64_t own_ns); /* which the run's clock reads then */
 ENGINE_API void engine_trunk_push(engine *e, int host, double now_s, const uint8_t *datagram, uint32_t bytes);
 
 /* Captures: tap n (0 to 31) keeps up to `room` bytes a lane until `engine_tap_drain` takes them. */

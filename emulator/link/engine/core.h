@@ -286,7 +286,7 @@ typedef struct lane {
     int epoll, wake_fd;
     _Atomic int64_t sleeps_until_ns; /* scenario time for which it sleeps; INT64_MIN: it is awake */
     double now_s;          /* of this turn */
-    double t0_s;
+    int64_t t0_ns;
     double early_s, spin_left_s, spin_at_s, spun_until_s;
     double interval_cpu_s; /* time of its thread at the begin of the interval */
     int32_t *unread;       /* ports that may have packets: a ring, as long as there are ports */
@@ -303,7 +303,9 @@ typedef struct { /* of one end whose sending half goes from host to host (trunk_
     list offered;           /* packets that wait until all of it is there */
 } move;
 
-typedef struct { int64_t at_ns; double goal_s, drift, rest_s; } clock_map; /* correction at a local time, and what is slewed off */
+#define CLOCK_LINES 64
+typedef struct { int64_t at_ns, run_ns; double rate; int64_t unused; } clock_line; /* as in emulator/model/clock_page.py */
+struct clock_page { _Atomic uint8_t newest; uint8_t unused[63]; clock_line line[CLOCK_LINES]; };
 
 struct engine {
     engine_config config;
@@ -313,8 +315,7 @@ struct engine {
     double *newest_due_s;  /* by end: of what has come over trunks */
     move *moves;           /* by end */
     uint8_t *datagrams;    /* DATAGRAMS_BYTES: what one system call brings */
-    clock_map clock;       /* trunk_clock.c; its version is 0 before there is one */
-    _Atomic uint32_t clock_version;
+    const clock_page *clock; /* trunk_clock.c; NULL: this host's clock is the run's */
     sending *sent;         /* by end */
     int32_t *sent_lane;    /* by end: the lane of its sender */
     uint8_t *exact;        /* by end: its packets go to a port, or they might */

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from ctypes import Array, byref, c_double, c_uint8, create_string_buffer
+from ctypes import Array, byref, c_char, c_double, c_uint8, create_string_buffer
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -35,6 +35,7 @@ from emulator.link.lateness import Lateness
 from emulator.link.partition import partition
 from emulator.link.stats import EndStats
 from emulator.link.trunks import LARGEST_DATAGRAM, Hosts
+from emulator.model.clock_page import ClockPage
 from emulator.model.errors import EmulationError
 from emulator.model.network import Ints, Network
 from emulator.schedule.ring import RowRing
@@ -309,15 +310,14 @@ class Engine:
         """Before `run`: probe the clocks of the other hosts, each 10 ms, and answer their probes."""
         self._library.engine_attend(self._engine)
 
-    def set_clock(self, local_ns: int, correction_s: float, drift: float) -> None:
-        """From the reading `local_ns` of the monotonic clock on, scenario time is that clock less t0, plus
-        `correction_s` and `drift` times what has passed since. What differs from the present correction is slewed by
-        200 us/s."""
-        self._library.engine_set_clock(self._engine, local_ns, correction_s, drift)
+    def share_clock(self, page: ClockPage) -> None:
+        """Read the run's clock by this page from now on, before `run`."""
+        self._page = page
+        self._library.engine_share_clock(self._engine, byref(c_char.from_buffer(page.memory)))
 
-    def correction_s(self, local_ns: int) -> float:
-        """What is added to the monotonic clock less t0."""
-        return float(self._library.engine_correction_s(self._engine, local_ns))
+    def run_clock_ns(self, own_ns: int) -> int:
+        """What the run's clock reads when the own one reads `own_ns`."""
+        return int(self._library.engine_run_clock_ns(self._engine, own_ns))
 
     def pull(self, host: int, now_s: float) -> bytes:
         """The next datagram that a trunk in memory sends; b"" if there is none at this time."""

@@ -309,7 +309,7 @@ static bool watch_all(lane *l, int gate_fd)
 int engine_run(engine *e, int index, int64_t t0_ns, int gate_fd, int realtime)
 {
     lane *l = &e->lanes[index];
-    l->t0_s = (double)t0_ns * 1e-9;
+    l->t0_ns = t0_ns;
     if (plays_trunks(l)) trunks_begin(l);
     l->now_s = l->spin_at_s = lane_now_s(l);
     l->spin_left_s = SPIN_SHARE * SPIN_INTERVAL_S;

@@ -120,6 +120,7 @@ class ClockFigures(TypedDict, total=False):
     bound_us: float  # what an asymmetric path could hide
     spread_us: float  # of probes around the estimate
     check_us: float  # by which pairs without host 0 contradict those with it
+    stepped_us: float  # the largest step by which one was found to be stepped in play
     slewed: int  # times that a clock was found to be slewed
 
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hmac
 import platform
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 NONCE_BYTES = 16
 EQUAL = ("skyloom", "python", "numpy", "sgp4")  # what all hosts of a run must have alike
@@ -27,6 +29,15 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[package] = "not installed"
     return found | {"libc": " ".join(platform.libc_ver())}
+
+
+def clock_of() -> str:
+    """What machines with one and the same monotonic clock have in common: the start of their kernel, and the namespace
+    of time."""
+    started = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    with suppress(OSError):  # before Linux 5.6
+        return f"{started} {Path('/proc/self/ns/time').readlink()}"
+    return started
 
 
 def skew(ours: dict[str, str], theirs: dict[str, str]) -> str:

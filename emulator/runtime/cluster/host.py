@@ -24,11 +24,12 @@ import numpy as np
 
 from emulator.link import trunks
 from emulator.link.overrides import Faults
-from emulator.model.clock import MonotonicClock, set_timer_slack, sleep_until_ns
+from emulator.model.clock import MonotonicClock, monotonic_ns, set_timer_slack, sleep_until_ns
 from emulator.model.errors import EXIT_INTERNAL, EmulationError, SkyloomError
 from emulator.model.names import matching
 from emulator.record.folder import RunFolder
 from emulator.runtime.actions.runner import due
+from emulator.runtime.cluster.follower import CLOCK, EARLY_PROBES, Follower
 from emulator.runtime.cluster.machines import Task
 from emulator.runtime.cluster.streams import HostStreams
 from emulator.runtime.cluster.tees import HostTees
@@ -38,15 +39,18 @@ from emulator.runtime.control.cluster_messages import (
     TO_HOST,
     ActAt,
     Armed,
+    AskClock,
     Beat,
     Begin,
     Challenge,
+    ClockTold,
     Final,
     Finish,
     HostFailed,
     HostProgress,
     HostReady,
     NotLaunched,
+    Propose,
     ToHost,
     Welcome,
 )
@@ -70,9 +74,12 @@ MOST_TEXTS = 100  # warnings, or refused routes, that a message has room for
 
 
 class Host:
-    """The host of `task`. `beat`: a pipe that gets a byte with each beat of the lead; `trunk_fds`: by other host."""
+    """The host of `task`. `beat`: a pipe that gets a byte with each beat of the lead; `trunk_fds`: by other host;
+    `run_clock`: this machine's clock is the run's."""
 
-    def __init__(self, task: Task, connection: Connection, beat: int, trunk_fds: dict[int, int]) -> None:
+    def __init__(
+        self, task: Task, connection: Connection, beat: int, trunk_fds: dict[int, int], run_clock: bool
+    ) -> None:
         self._task = task
         self._connection = connection
         self._beat = beat
@@ -87,6 +94,7 @@ class Host:
         self._orders: deque[tuple[float, Callable[[], None]]] = deque()  # from when they may be carried out; in order
         self._ordered = asyncio.Event()
         self._clock: MonotonicClock | None = None
+        self._follower = None if run_clock else Follower()
         self._playing: tuple[asyncio.Task[None], ...] = ()  # from T0 on
         self._streams = HostStreams(connection)
         self._tees = HostTees(connection)
@@ -161,7 +169,8 @@ class Host:
         data_plane.attach(self._break)
         self._connection.on_room = self._resume
         self._connection.attach(self._heard)
-        self._connection.say(HostReady(tuple(self._folder.warnings[:MOST_TEXTS])))
+        if self._follower is None:
+            self._ready()
         set_timer_slack()
         tasks = [self._follow(task) for task in (self._beats(), self._carry_out_orders())]
         self._heard()
@@ -172,6 +181,18 @@ class Host:
                 task.cancel()
             data_plane.detach()
             self._connection.detach()
+
+    def _ready(self) -> None:
+        self._connection.say(HostReady(tuple(self._folder.warnings[:MOST_TEXTS])))
+
+    def _follow_clock(self, follower: Follower, report: Message) -> None:
+        """Read the run's clock as the probes of a report of the relay say. All is ready with enough of them."""
+        before = follower.probes
+        follower.note(self._task.host, report.get("trunks", {}).get(0, {}).get("probes", ()), self._clock is not None)
+        if before < EARLY_PROBES:
+            self._progress(follower.probes, EARLY_PROBES, CLOCK)
+            if follower.probes >= EARLY_PROBES:
+                self._ready()
 
     def _follow(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """A task whose failure ends the host."""
@@ -283,6 +304,11 @@ class Host:
                 self._launch(message)
             case Kill(ids, signum):
                 self._zygote.kill(ids, signum)
+            case AskClock(asked_ns):
+                heard_ns = monotonic_ns()
+                self._connection.say(ClockTold(asked_ns, heard_ns, monotonic_ns()))
+            case Propose(t0_ns):
+                self._connection.say(Armed(t0_ns, -MonotonicClock(t0_ns).now()))
             case Begin(t0_ns):
                 self._begin(t0_ns)
             case ActAt(at_s, action):
@@ -297,7 +323,7 @@ class Host:
     def _begin(self, t0_ns: int) -> None:
         clock = self._clock = MonotonicClock(t0_ns)
         self._data_plane.start(t0_ns)
-        self._connection.say(Armed(-clock.now()))
+        self._connection.say(Armed(t0_ns, -clock.now()))
         self._playing = (self._follow(self._steps(clock)), self._follow(self._planned(clock)))
 
     def _launch(self, launch: Launch) -> None:
@@ -359,6 +385,8 @@ class Host:
         self._tees.resume()
 
     def _report(self, message: Message) -> None:
+        if self._follower is not None:
+            self._follow_clock(self._follower, message)
         if message["op"] == "stats" and self._connection.busy and not message.get("final"):
             return  # counters are cumulative: the next one has what this one had
         self._connection.send(Kind.REPORT, 0, msgpack.packb(message))

@@ -22,7 +22,9 @@ from typing import assert_never
 import msgpack
 
 from emulator.model.errors import EXIT_PLATFORM, PlatformError, SkyloomError
-from emulator.runtime.cluster.handshake import NONCE_BYTES, seal, skew, versions
+from emulator.runtime.cluster.beginning import Beginning
+from emulator.runtime.cluster.follower import CLOCK
+from emulator.runtime.cluster.handshake import NONCE_BYTES, clock_of, seal, skew, versions
 from emulator.runtime.cluster.host_link import HostError, HostLink
 from emulator.runtime.cluster.machines import Cluster, Task
 from emulator.runtime.cluster.merge import MergedReports
@@ -33,8 +35,8 @@ from emulator.runtime.control.cluster_messages import (
     FROM_HOST,
     Armed,
     Beat,
-    Begin,
     Challenge,
+    ClockTold,
     Final,
     Finish,
     FromHost,
@@ -58,8 +60,8 @@ MOST_STRANGERS = 64  # that connect and have not said hello
 BUILD_S = 120.0  # without a word while nodes are built: a large image is unpacked without one
 FINAL_S = 4.0
 AT_ONCE = 16  # frames of a host before the next has its turn
-MARGIN_S = 0.05  # before T0, by which a host must have heard of it
 MOST_WARNINGS = 1000  # of hosts
+CLOCK_S = 5.0  # for the probes of clocks, once all nodes stand
 
 
 class Lead:
@@ -89,7 +91,8 @@ class Lead:
         self._strangers = 0  # connections that were not from a host of this run
         self.names = cluster.names()
         self.node_counts = [int((task.owner == task.host).sum()) for task in tasks]
-        self._beating: asyncio.Task[None] | None = None
+        self._tasks_in_play: list[asyncio.Task[None]] = []
+        self.beginning: Beginning  # once the hosts are there
 
     # -- before play ---------------------------------------------------------------------------------------------------
 
@@ -115,10 +118,12 @@ class Lead:
             self.warnings.append(f"connections to the lead that no host of this run made: {self._strangers}")
         self._listener.close()
         self.hosts = [links[host][0] for host in range(len(self._tasks))]
+        reference = self.hosts[0].hello.clock
+        self.beginning = Beginning(self.names, self.say, clock_of() == reference, lambda: self.failure)
         for link, challenge in links.values():
             sealed = seal(self._tasks[0].secret, "lead", link.number, challenge, link.hello.nonce)
             ways = tuple((other.hello.address, other.hello.ports[link.number]) for other in self.hosts)
-            link.connection.say(Welcome(sealed, ways))
+            link.connection.say(Welcome(sealed, ways, link.hello.clock == reference))
             link.heard_s = time.monotonic()
 
     def _check_runners(self, deadline: float, links: Iterable[int]) -> None:
@@ -178,6 +183,7 @@ class Lead:
 
     def wait_until_ready(self, progress: Callable[[int, int], None]) -> None:
         """Wait until the nodes of all hosts stand; outside of an event loop."""
+        clocks_since_s = time.monotonic()  # when nothing but clocks is waited for
         while waiting := [link for link in self.hosts if not link.ready]:
             for link in waiting:
                 try:
@@ -190,6 +196,10 @@ class Lead:
                     self._lose(link, f"silent for {BUILD_S:g} s while its nodes are built")
                 if self.failure is not None:
                     raise self.failure
+            if any(link.progress.label != CLOCK for link in waiting):
+                clocks_since_s = time.monotonic()
+            elif time.monotonic() - clocks_since_s > CLOCK_S:
+                self._lose(waiting[0], f"no answers to probes of the clock by its trunk to {self.names[0]}")
             behind = min(waiting, key=lambda link: link.progress.done / max(1.0, link.progress.total))
             progress(int(behind.progress.done), int(behind.progress.total))
 
@@ -201,7 +211,7 @@ class Lead:
         for link in self.hosts:
             link.heard_s = now_s
             link.connection.attach(partial(self._heard, link))
-        self._beating = asyncio.ensure_future(self._beat())
+        self._tasks_in_play = [asyncio.ensure_future(task) for task in (self._beat(), self.beginning.ask_clock())]
 
     def say(self, host: int, message: ControlMessage) -> None:
         self.send(host, Kind.MESSAGE, 0, message)
@@ -230,10 +240,6 @@ class Lead:
         data = msgpack.packb(message)
         for link in self.hosts:
             self.send(link.number, Kind.REPORT, 0, data)
-
-    def begin(self, t0_ns: int) -> None:
-        """Tell all hosts T0."""
-        self.say_all(Begin(t0_ns))
 
     async def _beat(self) -> None:
         while True:
@@ -295,7 +301,7 @@ class Lead:
         report = self._reports.read(link.number, data)
         if report["op"] == "stats":
             self._check_trunks(link, report)
-        self.clocks.note(link.number, report)
+        self._warn(link, self.clocks.note(link.number, report))
         return self.merged.merged(link.number, report)
 
     def _message(self, link: HostLink, message: FromHost) -> None:
@@ -307,9 +313,12 @@ class Lead:
             case HostReady(warnings):
                 link.ready = True
                 self._warn(link, warnings)
-            case Armed(margin_s):
-                if not margin_s >= MARGIN_S:
-                    self._lose(link, f"heard of T0 {margin_s * 1e3:.0f} ms before it; expected {MARGIN_S * 1e3:.0f} ms")
+            case ClockTold():
+                if change := self.beginning.clock_told(message):
+                    self.warnings.append(f"the lead's clock {change}")
+            case Armed():
+                if why := self.beginning.armed(link.number, message):
+                    self._lose(link, why)
             case Beat():
                 link.beat = message
                 self._compare(link)
@@ -360,6 +369,7 @@ class Lead:
         """The first error is the run's."""
         if self.failure is None:
             self.failure = error
+            self.beginning.failed()
             for tell in self.on_failure:
                 tell(error)
 
@@ -375,8 +385,8 @@ class Lead:
         """Have all hosts stop their relays and say their last; whether all last statistics came. Outside of, or within
         the event loop, which it holds up."""
         self._finishing = True
-        if self._beating is not None:
-            self._beating.cancel()
+        for task in self._tasks_in_play:
+            task.cancel()
         for link in self.hosts:
             if not link.gone:
                 link.connection.detach()

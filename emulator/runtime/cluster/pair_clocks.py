@@ -19,12 +19,16 @@ class PairClocks:
     def __init__(self) -> None:
         self._clocks: dict[tuple[int, int], PeerClock] = {}  # by who asks, and whom
 
-    def note(self, host: int, report: Mapping[str, Any]) -> None:
-        """Take in the probes of a host's report."""
+    def note(self, host: int, report: Mapping[str, Any]) -> list[str]:
+        """Take in the probes of a host's report; returns what they show of its clock that is new, in words."""
+        changes = []
         for peer, trunk in report.get("trunks", {}).items():
             for asker, *times_ns in trunk.get("probes", ()):
                 if asker == host:  # the other host tells of the rest
-                    self._clocks.setdefault((host, peer), PeerClock()).add(Probe(*times_ns))
+                    change = self._clocks.setdefault((host, peer), PeerClock()).add(Probe(*times_ns))
+                    if change and not peer:
+                        changes.append(f"its clock {change}, by that of host 0")
+        return changes
 
     def between(self, one: int, other: int) -> tuple[float, Estimate] | None:
         """The clock of `other` less that of `one`, in seconds, and the estimate from which it comes."""
@@ -46,10 +50,12 @@ class PairClocks:
             for one, other in combinations(sorted(to_lead), 2)
             if (found := self.between(one, other)) is not None
         ]
+        steps_s = [step_s for clock in self._clocks.values() for step_s in clock.steps_s]
         return {
             "offset_us": max((offset_s for offset_s, _ in to_lead.values()), key=abs) * 1e6,
             "bound_us": max(estimate.bound_s for _, estimate in to_lead.values()) * 1e6,
             "spread_us": max(estimate.spread_s for _, estimate in to_lead.values()) * 1e6,
             "check_us": max(checks, default=0.0) * 1e6,
+            "stepped_us": max((abs(step_s) for step_s in steps_s), default=0.0) * 1e6,
             "slewed": sum(clock.slewed for clock in self._clocks.values()),
         }

@@ -78,7 +78,10 @@ class SpreadPlane(Plane):
     def start(self, t0_ns: int) -> None:
         super().start(t0_ns)
         self._clock = MonotonicClock(t0_ns)
-        self._lead.begin(t0_ns)
+        self._lead.beginning.begin(t0_ns)
+
+    async def agree(self, ahead_ns: int) -> int:
+        return await self._lead.beginning.agree(ahead_ns)
 
     def attach(self, broken: Callable[[SkyloomError], None]) -> None:
         super().attach(broken)

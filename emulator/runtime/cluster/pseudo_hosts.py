@@ -59,10 +59,14 @@ class PseudoHosts:
             def run(task: Task = task, netns: int = netns) -> None:
                 syscalls.setns(netns, syscalls.CLONE_NEWNET)
                 os.close(netns)
+                self.enter(task.host)
                 os._exit(runner.run(task, address(task.host)))
 
             self._children.append(Child(self._names[task.host], run, self._close))
             os.close(netns)
+
+    def enter(self, host: int) -> None:
+        """Called in the process of a host before its runner begins."""
 
     def ended(self, host: int) -> str:
         child = self._children[host]

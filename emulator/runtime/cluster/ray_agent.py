@@ -16,7 +16,7 @@ import msgpack
 from emulator.model.errors import PlatformError
 from emulator.runtime.cluster.far_process import unpack
 from emulator.runtime.cluster.ray_joining import actors_on, answers, first_line, join, machines_of, name_of
-from emulator.runtime.cluster.ray_runner import Runner, clock_of
+from emulator.runtime.cluster.ray_runner import Runner
 from emulator.runtime.cluster.runner_process import packed_directory
 
 POLL_S = 0.1
@@ -50,7 +50,6 @@ def _run(ray: Any, line: Connection, files: bytes, most: int | None) -> None:
     try:
         common = msgpack.unpackb(line.recv_bytes())
         actors = actors_on(ray, Runner, nodes)
-        _refuse_other_clocks(ray, nodes, actors)
         beside = ray.put(files)
         tasks = [
             msgpack.packb(common | {"host": host, "address": node["NodeManagerAddress"]})
@@ -65,15 +64,6 @@ def _run(ray: Any, line: Connection, files: bytes, most: int | None) -> None:
     finally:
         for actor in actors:
             ray.kill(actor)
-
-
-def _refuse_other_clocks(ray: Any, nodes: list[dict[str, Any]], actors: list[Any]) -> None:
-    for node, clock in zip(nodes, answers(ray, [actor.clock.remote() for actor in actors]), strict=True):
-        if clock != clock_of():
-            raise PlatformError(
-                f"{name_of(node)} has a clock of its own; expected Ray nodes on this machine, such as in containers: "
-                "clocks of several machines are not matched yet"
-            )
 
 
 def _follow(ray: Any, line: Connection, playing: dict[Any, int], folder: Path) -> None:

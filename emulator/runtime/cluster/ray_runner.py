@@ -5,8 +5,6 @@ Invariant: nothing of a run is in the actor itself, so that Ray's threads are in
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from emulator.runtime.cluster.runner_process import RunnerProcess
 
 
@@ -17,10 +15,6 @@ class Runner:
         """Whether it is there."""
         return True
 
-    def clock(self) -> str:
-        """Which clock this machine has."""
-        return clock_of()
-
     def prepare(self, task: bytes, files: bytes) -> None:
         """Start the process, and wait until it is about to reach the lead."""
         self._process = RunnerProcess(task, files)
@@ -28,8 +22,3 @@ class Runner:
     def play(self) -> tuple[str, bytes]:
         """Wait for its end: how it ended, and an archive of what it wrote."""
         return self._process.wait()
-
-
-def clock_of() -> str:
-    """What machines with one and the same monotonic clock have in common: the start of their kernel."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

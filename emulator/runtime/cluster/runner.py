@@ -20,7 +20,7 @@ from contextlib import suppress
 
 from emulator.fabric import sandbox
 from emulator.model.errors import EXIT_PLATFORM, PlatformError
-from emulator.runtime.cluster.handshake import NONCE_BYTES, seal, versions
+from emulator.runtime.cluster.handshake import NONCE_BYTES, clock_of, seal, versions
 from emulator.runtime.cluster.host import Host
 from emulator.runtime.cluster.machines import Task
 from emulator.runtime.control.cluster_messages import Challenge, Hello, Welcome
@@ -41,13 +41,14 @@ def run(task: Task, address: str) -> int:
     except OSError as error:
         raise PlatformError(f"the lead at {task.lead[0]}:{task.lead[1]} cannot be reached: {error}") from None
     trunks = _trunks(task, address)
-    _introduce(task, address, connection, trunks)
+    run_clock = _introduce(task, address, connection, trunks)
     beats, beat = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     keep = {connection.fileno(), beat, *(trunk.fileno() for trunk in trunks.values())}
     names = {node.name: (node.ipv4, node.ipv6) for node in with_routed_ipv6(task.network).nodes if node.ipv4}
 
     def main() -> int:
-        return Host(task, connection, beat, {peer: trunk.fileno() for peer, trunk in trunks.items()}).run()
+        fds = {peer: trunk.fileno() for peer, trunk in trunks.items()}
+        return Host(task, connection, beat, fds, run_clock).run()
 
     watcher = sandbox.spawn(main, names, keep_fds=keep)
     os.close(beat)
@@ -69,17 +70,18 @@ def _trunks(task: Task, address: str) -> dict[int, socket.socket]:
     return found
 
 
-def _introduce(task: Task, address: str, connection: Connection, trunks: dict[int, socket.socket]) -> None:
-    """Recognise each other, and connect the trunks. PlatformError."""
+def _introduce(task: Task, address: str, connection: Connection, trunks: dict[int, socket.socket]) -> bool:
+    """Recognise each other, and connect the trunks; returns whether this machine has the run's clock. PlatformError."""
     challenge, nonce = _heard(connection, Challenge).nonce, secrets.token_bytes(NONCE_BYTES)
     ports = tuple(trunks[peer].getsockname()[1] if peer in trunks else 0 for peer in range(task.hosts))
     mine = seal(task.secret, "host", task.host, challenge, nonce)
-    connection.say(Hello(task.host, nonce, mine, versions(), address, ports))
+    connection.say(Hello(task.host, nonce, mine, versions(), clock_of(), address, ports))
     welcome = _heard(connection, Welcome)
     if not hmac.compare_digest(welcome.seal, seal(task.secret, "lead", task.host, challenge, nonce)):
         raise PlatformError("whoever answers at the lead's address does not know the secret of this run")
     for peer, trunk in trunks.items():
         trunk.connect(welcome.trunks[peer])
+    return welcome.run_clock
 
 
 def _heard(connection: Connection, kind: type[T]) -> T:

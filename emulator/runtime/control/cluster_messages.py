@@ -25,23 +25,26 @@ class Challenge(ControlMessage):
 
 @dataclass(frozen=True, slots=True)
 class Hello(ControlMessage):
-    """Who the host is, sealed with the run's secret; its versions, and the ports at its address to which each other
-    host sends by trunk."""
+    """Who the host is, sealed with the run's secret; its versions, which monotonic clock it has, and the ports at its
+    address to which each other host sends by trunk."""
 
     host: int
     nonce: bytes
     seal: bytes
     versions: dict[str, str]
+    clock: str
     address: str
     ports: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Welcome(ControlMessage):
-    """The lead, sealed likewise; address and port to which this host sends to each other one, in their order."""
+    """The lead, sealed likewise; address and port to which this host sends to each other one, in their order, and
+    whether its monotonic clock is that of host 0, which is the run's."""
 
     seal: bytes
     trunks: tuple[tuple[str, int], ...]
+    run_clock: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +64,40 @@ class HostReady(ControlMessage):
 
 
 @dataclass(frozen=True, slots=True)
+class AskClock(ControlMessage):
+    """What does host 0's monotonic clock read? `asked_ns`: the lead's."""
+
+    asked_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClockTold(ControlMessage):
+    """What it read when the question was heard, and when this was told."""
+
+    asked_ns: int
+    heard_ns: int
+    told_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Propose(ControlMessage):
+    """Could scenario time 0 be this reading of the run's clock?"""
+
+    t0_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Begin(ControlMessage):
-    """Scenario time 0 is this reading of the host's monotonic clock."""
+    """Scenario time 0 is this reading of the run's clock."""
 
     t0_ns: int
 
 
 @dataclass(frozen=True, slots=True)
 class Armed(ControlMessage):
-    """Relay and planner know T0, so long before it."""
+    """The host has heard of this T0 so long before it; after Begin relay and planner know it, too."""
 
+    t0_ns: int
     margin_s: float
 
 
@@ -128,7 +155,7 @@ class Final(ControlMessage):
     warnings: tuple[str, ...] = ()
 
 
-ToHost = Challenge | Welcome | Begin | Beat | ActAt | Finish | Launch | Kill
-FromHost = Hello | HostProgress | HostReady | Armed | Beat | NotLaunched | HostFailed | Final | FromZygote
+ToHost = Challenge | Welcome | AskClock | Propose | Begin | Beat | ActAt | Finish | Launch | Kill
+FromHost = Hello | HostProgress | HostReady | ClockTold | Armed | Beat | NotLaunched | HostFailed | Final | FromZygote
 TO_HOST: tuple[type[ToHost], ...] = get_args(ToHost)
 FROM_HOST: tuple[type[FromHost], ...] = get_args(FromHost)

@@ -7,11 +7,11 @@ them were asked for.
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from emulator.model.clock import monotonic_ns
 from emulator.model.errors import EmulationError
 from emulator.model.names import matches, matching
 from emulator.record.verdict import FailedProgram, Outcome
@@ -185,7 +185,7 @@ class Jobs:
         """A process of the job, which waits for `Processes.start`."""
         program, start_s = job.program, job.program.start_s
         if job.process is not None and self.t0_ns:  # a restart: what was to start in the past starts now
-            start_s = max(start_s, (time.monotonic_ns() - self.t0_ns) * 1e-9)
+            start_s = max(start_s, (monotonic_ns() - self.t0_ns) * 1e-9)
         log = f"{job.node}.txt" if program.run else f"{job.node}/{program.name}.txt"
         process = self._processes.launch(
             Launch(0, "program", job.node, program.name, program.name, job.index, log, start_s)

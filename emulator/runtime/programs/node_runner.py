@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, assert_never, get_type_hints
 
 from emulator.fabric.kernel.syscalls import return_zero_pages
-from emulator.model.clock import MonotonicClock, set_timer_slack
+from emulator.model.clock import MonotonicClock, monotonic_ns, set_timer_slack
 from emulator.model.errors import EmulationError, SkyloomError
 from emulator.runtime.control.channel import Outbox
 from emulator.runtime.control.coordination import ChannelCoordination
@@ -119,7 +119,7 @@ class NodeRunner:
     def __init__(self, spec: Spawn, channel: Transport, peers: dict[str, Peer], members: Sequence[str]) -> None:
         self.spec = spec
         self.channel = channel
-        self.clock = MonotonicClock(time.monotonic_ns() + PROVISIONAL_T0_NS)
+        self.clock = MonotonicClock(monotonic_ns() + PROVISIONAL_T0_NS)
         self.outbox = Outbox(channel, self.clock)
         self.coordination = ChannelCoordination(channel)
         self.started: asyncio.Future[int] | None = None
@@ -280,8 +280,9 @@ def run_command(spec: Spawn, channel: Transport | None) -> int:
         message = hear(channel, TO_NODE)
         if not isinstance(message, Start):
             return 0
-        wait_ns = MonotonicClock(message.t0_ns).monotonic_ns(spec.start_s) - time.monotonic_ns()
-        time.sleep(max(0.0, wait_ns * 1e-9))
+        clock = MonotonicClock(message.t0_ns)
+        while (left_s := spec.start_s - clock.now()) > 0.0:
+            time.sleep(min(left_s, 1.0))  # a host's clock may not run as the run's does
     try:
         os.execve(path, command, environment)
     except OSError as error:

@@ -27,6 +27,8 @@ from emulator.fabric.kernel.syscalls import (
     setns,
     unshare,
 )
+from emulator.model import clock
+from emulator.model.clock_page import ClockPage
 from emulator.model.errors import EmulationError
 from emulator.runtime.control.channel import Channel
 from emulator.runtime.control.encoding import BadMessage, prepare
@@ -57,8 +59,9 @@ REHEARSALS = 10  # the interpreter specialises code that has run eight times
 class Zygote:
     """The loop: messages of the supervisor in, forks and exits out."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, page: ClockPage | None) -> None:
         self._channel = channel
+        self._page = page
         self._peers: dict[str, Peer] = {}
         self._members: dict[str, list[str]] = {}  # program: nodes that run it
         self._children: dict[int, int] = {}  # pid: id that the supervisor gave
@@ -121,6 +124,7 @@ class Zygote:
         prepare((*TO_NODE, *FROM_NODE))
         for _ in range(REHEARSALS):
             self._rehearse(message.store)
+        clock.share(self._page)  # not before: its first line may be a step, which a rehearsal would wait for
         gc.freeze()  # without a collection: children would fill the holes that it leaves, and copy a page for each
         say(self._channel, Warmed(time.monotonic() - begun))
 
@@ -130,7 +134,7 @@ class Zygote:
         Measured: saves each child about 0.7 MB and 2 ms; a tenth one 0.1 MB more than the first.
         """
         ours, theirs = Channel.pair()
-        say(ours, Start(time.monotonic_ns()))
+        say(ours, Start(clock.monotonic_ns()))
         say(ours, Stop())
         idle = Spawn(0, "", "", 0, log="", store=store, key_log="", fds=(), run="emulator.sdk.node:Node")
         run_program(idle, theirs, {"": Peer("", "", "127.0.0.1")})
@@ -258,7 +262,8 @@ def _bound(message: Spawn) -> None:
 
 
 def main() -> None:
-    """Entry point; the channel to the supervisor is the descriptor named on the command line."""
+    """Entry point. The command line names two descriptors: the channel to the supervisor, and, where the host has a
+    clock of its own, the page by which it reads the run's."""
     die_with_parent(signal.SIGKILL)
     gc.disable()
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
@@ -268,7 +273,8 @@ def main() -> None:
         pass
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    Zygote(Channel(socket.socket(fileno=int(sys.argv[1])))).serve()
+    page = ClockPage(int(sys.argv[2])) if len(sys.argv) > 2 else None
+    Zygote(Channel(socket.socket(fileno=int(sys.argv[1]))), page).serve()
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from emulator.model import clock
 from emulator.model.errors import EmulationError, SkyloomError
 from emulator.record.folder import file_name
 from emulator.runtime.control import session
@@ -65,9 +66,11 @@ class ZygoteLink:
         ours, theirs = Channel.pair()
         self._channel = ours
         theirs.socket.set_inheritable(True)
+        page = clock.shared()
+        fds = [theirs.fileno(), *([page.fd] if page is not None else [])]
         self._zygote = subprocess.Popen(
-            [sys.executable, "-m", "emulator.runtime.programs.zygote", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
+            [sys.executable, "-m", "emulator.runtime.programs.zygote", *map(str, fds)],
+            pass_fds=fds,
             stdin=subprocess.DEVNULL,
         )
         theirs.close()

@@ -204,7 +204,8 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGTERM, self.launcher.stop)
         running.processes.attach()
         try:
-            begun = running.begin(ahead_ns=await self._start(running))
+            ahead_ns = await self._start(running)
+            begun = running.begin(await running.data_plane.agree(ahead_ns))
             if running.writer is not None:
                 running.data_plane.tell_relay(running.writer.order, (running.writer.write_end,))
                 running.writer.start(begun.t0_utc_ns)

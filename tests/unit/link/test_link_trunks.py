@@ -5,7 +5,6 @@ import time
 from contextlib import contextmanager
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle.packet_bytes import hop_limit
@@ -15,6 +14,8 @@ from written_packets import udp
 from emulator.link.engine.engine import Engine
 from emulator.link.stats import EndStats
 from emulator.link.trunks import Hosts, cookie, trunk
+from emulator.model import clock
+from emulator.model.clock_page import ClockPage, Line
 from emulator.runtime.cluster.clocks import PeerClock, Probe
 
 SECRET = b"of this test"
@@ -106,13 +107,15 @@ def test_clocks_are_probed_before_the_start():
         assert abs(line.offset_at_ns(line.at_ns)) * 1e-9 <= line.bound_s  # both read one clock
 
 
-def test_a_host_whose_start_reads_otherwise_on_its_clock_plays_in_the_same_time():
+def test_relays_play_by_the_clock_of_the_page_that_their_processes_share(monkeypatch):
     network, next_end = chain()
+    page = ClockPage()
+    page.write(Line(0, 100 * 10**9, 0.0))
+    monkeypatch.setattr(clock, "_page", page)
     with two_hosts(network, next_end, {"a": (0, 0), "b": (3, 5)}, (0, 0, 1, 1), start=False) as (first, second):
-        t0_ns = time.monotonic_ns() + round(LEAD_S * 1e9)
-        second.order("clock", at_ns=t0_ns, correction_s=-100.0, drift=0.0)
-        first.order("start", t0_ns=t0_ns)
-        second.order("start", t0_ns=t0_ns - 100 * 10**9)
+        t0_ns = time.monotonic_ns() + 100 * 10**9 + round(LEAD_S * 1e9)
+        for bench in (first, second):
+            bench.order("start", t0_ns=t0_ns)
         first.send("a", udp4())
         assert second.receive("b") == udp4(ttl=62)
         second.send("b", udp(6, src=B6, dst=A6))
@@ -123,21 +126,15 @@ def test_a_host_whose_start_reads_otherwise_on_its_clock_plays_in_the_same_time(
 
 
 @settings(max_examples=50)
-@given(st.lists(st.tuples(st.integers(0, 10**9), st.floats(-0.01, 0.01), st.floats(-1e-4, 1e-4)), max_size=6))
-def test_time_is_slewed_to_each_new_line(lines):
+@given(st.lists(st.tuples(*[st.integers(0, 2**62)] * 2, st.floats(-1e-3, 1e-3), st.integers(-(10**15), 10**15))))
+def test_the_engine_reads_each_line_as_processes_do(lines):
     network, _ = chain()
-    with Engine(
-        network, [], ring_of(network), 1, hosts=Hosts(0, np.arange(4) // 2, {1: trunk(SECRET, 0, 1)})
-    ) as engine:
-        now_ns, correction, goal = 10**15, None, None
-        assert engine.correction_s(now_ns) == 0.0
-        for wait_ns, correction_s, drift in lines:
-            engine.set_clock(now_ns, correction_s, drift)
-            correction = correction_s if correction is None else correction
-            assert engine.correction_s(now_ns) == pytest.approx(correction, abs=1e-12)
-            now_ns += wait_ns
-            goal = correction_s + drift * wait_ns * 1e-9
-            rest = correction - correction_s
-            rest = np.sign(rest) * max(0.0, abs(rest) - 200e-6 * wait_ns * 1e-9)
-            correction = goal + rest
-            assert engine.correction_s(now_ns) == pytest.approx(correction, abs=1e-12)
+    page = ClockPage()
+    with Engine(network, [], ring_of(network), 1) as engine:
+        engine.share_clock(page)
+        assert engine.run_clock_ns(10**15) == 10**15
+        for at_ns, run_ns, rate, since_ns in lines:
+            line = Line(at_ns, run_ns, rate)
+            page.write(line)
+            assert page.line() == line
+            assert engine.run_clock_ns(at_ns + since_ns) == line.run_at_ns(at_ns + since_ns)

@@ -1,0 +1,136 @@
+"""Runs over pseudo-hosts that have monotonic clocks of their own, in namespaces of time: seconds and days apart."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from capture_streams import blocks
+
+pytestmark = [
+    pytest.mark.netns,
+    pytest.mark.usefixtures("with_root"),
+    pytest.mark.skipif(not Path("/proc/self/timens_offsets").exists(), reason="this kernel has no time namespaces"),
+]
+COMMAND = [sys.executable, str(Path(__file__).parents[2] / "support" / "other_clocks.py")]
+DAY_S = 86_400.0
+TOPOLOGY = """
+from emulator.model.network import EndSpec, PiecewiseSchedule
+from mininet.topo import Topo
+from pydantic import BaseModel
+
+class Config(BaseModel):
+    pass
+
+def build(config, options):
+    topo = Topo()
+    end = EndSpec(schedule=PiecewiseSchedule.constant(delay_s=0.010, rate_bps=50e6))
+    for name in "abc":
+        topo.addHost(name, role="host", live=True)
+    for one, other in ("ab", "bc", "ca"):
+        topo.addLink(one, other, intfName1=other, intfName2=one, forward=end, backward=end)
+    return topo
+"""
+SCENARIO = """
+topology = "topo.py"
+[[program]]
+name = "probe"
+nodes = ["*"]
+run = "nodes.traffic.probe:Probe"
+config = { interval = "10 ms" }
+[[program]]
+name = "said"
+nodes = ["*"]
+command = ["true"]
+start = "1 s"
+[[action]]
+do = "link-down"
+at = "1 s"
+links = ["a:b"]
+[capture]
+links = ["*"]
+"""
+
+
+class Played:
+    """A run whose hosts' clocks are so far ahead of the lead's."""
+
+    def __init__(self, folder: Path, offsets_s: list[float], *words: str, scenario: str = SCENARIO) -> None:
+        (folder / "topo.py").write_text(TOPOLOGY)
+        (folder / "far.toml").write_text(scenario)
+        offsets = ",".join(map(str, offsets_s))
+        run = ["run", str(folder / "far.toml"), "--hosts", str(len(offsets_s)), "--runs", str(folder / "runs"), *words]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        ended = subprocess.run(
+            [*COMMAND, offsets, *run], env=environment, capture_output=True, text=True, check=False, timeout=60
+        )
+        self.folder = folder / "runs" / "far" / "latest"
+        self.verdict: dict[str, Any] = json.loads((self.folder / "verdict.json").read_text())
+        assert self.verdict["error"] == "", ended.stdout + ended.stderr
+        self.samples = pl.read_parquet(self.folder / "samples.parquet")
+
+    def one_way_ms(self) -> dict[tuple[str, str], float]:
+        """The median of each pair's delays there, by the clocks of both."""
+        found = self.samples.filter(pl.col("name") == "owd_s").group_by("node", "key").agg(pl.col("value").median())
+        return {(node, peer): value * 1e3 for node, peer, value in found.iter_rows()}
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
+    return Played(tmp_path_factory.mktemp("far"), [5.0, -3.0, DAY_S + 0.25], "--duration", "2s")
+
+
+def test_clocks_that_are_days_apart_make_one_run(played: Played) -> None:
+    verdict = played.verdict
+    assert verdict["clock"]["offset_us"] == pytest.approx((DAY_S + 0.25 - 5.0) * 1e6, abs=1000)
+    assert verdict["clock"]["bound_us"] < 1000
+    assert verdict["clock"]["stepped_us"] == 0.0
+    assert verdict["trunks"]["crossings"] > 1000
+    assert verdict["trunks"]["lost"] == 0
+    assert verdict["trunks"]["late_share"] < 0.05
+    assert not [text for text in verdict["warnings"] if text.startswith("conservation")]
+
+
+def test_delays_between_their_programs_are_those_of_the_links(played: Played) -> None:
+    delays_ms = played.one_way_ms()
+    assert len(delays_ms) == 6
+    for delay_ms in delays_ms.values():
+        assert delay_ms == pytest.approx(10.05, abs=0.4)
+    for (node, peer), delay_ms in delays_ms.items():  # where a clock was wrong, one way would gain what the other loses
+        assert delay_ms == pytest.approx(delays_ms[peer, node], abs=0.4)
+
+
+def test_their_records_are_of_one_time(played: Played) -> None:
+    events = pl.read_parquet(played.folder / "events.parquet")
+    assert played.samples["t_s"].is_between(-1.0, 2.5).all()
+    assert events["t_s"].is_between(-2.0, 3.5).all()
+    for name in "abc":
+        own = played.samples.filter(pl.col("node") == name)["t_s"]
+        assert own.min() < 0.2  # type: ignore[operator]
+        assert own.max() > 1.7  # type: ignore[operator]
+    links = pl.read_parquet(played.folder / "links.parquet")
+    assert links["t_s"].is_between(0.0, 3.5).all()
+
+
+def test_an_action_is_performed_everywhere_at_its_instant(played: Played) -> None:
+    found = played.samples.filter((pl.col("name") == "owd_s") & (pl.col("t_s") > 0.95))
+    for node, peer in ("ab", "ba"):
+        last_s = found.filter((pl.col("node") == node) & (pl.col("key") == peer))["t_s"].max()
+        assert last_s is None or last_s == pytest.approx(1.0, abs=0.05)
+
+
+@pytest.mark.filterwarnings("ignore:Field type should not be")  # of the foreign reader
+def test_captures_are_stamped_by_the_lead_s_time_of_day(played: Played) -> None:
+    t0_s = json.loads((played.folder / "platform.json").read_text())["t0_utc_ns"] * 1e-9
+    (capture,) = played.folder.glob("*.pcapng")
+    packets = [block for block in blocks(capture.read_bytes()) if type(block).__name__ == "EnhancedPacket"]
+    times_s = [packet.timestamp - t0_s for packet in packets]
+    assert len(times_s) == played.verdict["capture"]["packets"] > 1000
+    assert -0.05 < min(times_s) < 0.3
+    assert 1.7 < max(times_s) < 2.3
