@@ -263,6 +263,6 @@ def _adjacent(*matrices: Floats) -> list[Floats]:
 
 def _normed(rows: Floats, epsilon: float) -> Floats:
     """Rows over their root mean square."""
-    squares = np.einsum("ij,ij->i", rows, rows)[:, None] / np.float32(rows.shape[1])
+    squares = (rows * rows).sum(axis=1, keepdims=True) / np.float32(rows.shape[1])
     normed: Floats = rows / np.sqrt(squares + np.float32(epsilon))
     return normed
