@@ -20,7 +20,7 @@ from nodes.pipeline.codecs.evaluation import WINDOW_TOKENS, sensitivities, windo
 from nodes.pipeline.codecs.texts import text
 from nodes.pipeline.model.chain import Chain, split
 from nodes.pipeline.model.gguf import Gguf
-from nodes.pipeline.model.llama import Shape
+from nodes.pipeline.model.llama import Part, Shape
 from nodes.pipeline.model.quantisation import Floats
 from nodes.pipeline.model.tokenizer import Tokenizer
 from nodes.pipeline.planner.policies import PLAIN
@@ -32,7 +32,7 @@ STATISTICS_WINDOWS = 24
 LEAST_WINDOWS = 2  # an interval needs two
 MOST_WINDOWS = 10  # that the text has, for SmolLM2, beside those of statistics
 REPEATS = 3  # of a window
-CODEC_REPEATS = 20
+REPEATS_OF_SHORT = 20  # of codecs and head
 TELL_S = 5  # between two lines of progress
 
 Text = Sequence[int]
@@ -98,7 +98,7 @@ def calibrate(
     for name in CODECS:
         measured = [0.0 if name == PLAIN else max(0.0, each[name].mean) for each in lost]
         losses = losses_by_cut(shape.blocks, unit, measured)
-        costs.append(_codec_cost([each[name] for each in codecs], rows, chunk_tokens, losses))
+        costs.append(_codec_cost([each[name] for each in codecs], rows, chunk_tokens, losses, chain.parts[0]))
     profile = Profile(
         model_sha256=model_sha256,
         blocks=shape.blocks,
@@ -148,9 +148,16 @@ def _rows(chain: Chain, tokens: Text) -> list[Floats]:
 
 
 def _codec_cost(
-    codecs: Sequence[Codec], rows: Sequence[Floats], chunk_tokens: int, loss_nats: tuple[float, ...]
+    codecs: Sequence[Codec], rows: Sequence[Floats], chunk_tokens: int, loss_nats: tuple[float, ...], part: Part
 ) -> CodecCost:
-    """Of a codec that each cut has; times at the cut in the middle, sizes are means over cuts and chunks."""
+    """Of a codec that each cut has; times at the cut in the middle, sizes are means over cuts and chunks.
+
+    Blocks of `part` run before each use, as at a stage: they leave nothing of a codec in the processor's caches.
+    """
+
+    def took_s(call: Callable[[], object]) -> float:
+        return _least_s(call, lambda: part.forward(part.embed([0]), part.cache(1)))
+
     codec, middle = codecs[len(codecs) // 2], rows[len(rows) // 2]
     chunk, token = middle[-chunk_tokens:], middle[-1:]
     chunk_data, token_data = codec.encode(chunk), codec.encode(token)
@@ -161,19 +168,20 @@ def _codec_cost(
     ]
     return CodecCost(
         name=codec.name,
-        encode_s=_least_s(lambda: codec.encode(chunk)),
-        decode_s=_least_s(lambda: codec.decode(chunk_data)),
+        encode_s=took_s(lambda: codec.encode(chunk)),
+        decode_s=took_s(lambda: codec.decode(chunk_data)),
         size_bytes=float(np.mean(sizes)),
-        token_encode_s=_least_s(lambda: codec.encode(token)),
-        token_decode_s=_least_s(lambda: codec.decode(token_data)),
+        token_encode_s=took_s(lambda: codec.encode(token)),
+        token_decode_s=took_s(lambda: codec.decode(token_data)),
         token_bytes=float(HEADER.size + np.mean([each.bytes_per_token for each in codecs])),
         loss_nats=loss_nats,
     )
 
 
-def _least_s(call: Callable[[], object]) -> float:
+def _least_s(call: Callable[[], object], before: Callable[[], object] = lambda: None) -> float:
     took_s = []
-    for _ in range(CODEC_REPEATS):
+    for _ in range(REPEATS_OF_SHORT):
+        before()
         begun_s = time.process_time()
         call()
         took_s.append(time.process_time() - begun_s)

@@ -11,6 +11,9 @@ from nodes.pipeline.planner.problem import Link
 from nodes.pipeline.profile import PACKET_BYTES
 
 PAYLOAD = 1448 / PACKET_BYTES  # of a packet, without the headers of IP and TCP and its timestamps
+HEAD_BYTES = 97  # of a message: those headers, the frame's and the chunk's
+HANDLING_S = 1.2e-3
+"""From one stage to the next, beside the link: two event loops and the threads of engines (measured on 2 cores)."""
 _TEXT = re.compile(r"(\S+) -> (\S+): ([^,]+), ([1-9]\d{0,2}) hops?, ([^,]+)")
 
 
@@ -42,5 +45,6 @@ class Way:
 
     def link(self) -> Link:
         """As plans have it. Each hop but the first takes a packet in before it passes it on."""
-        packet_s = 8 * PACKET_BYTES / self.rate_bps
-        return Link.steady(self.delay_s + (self.hops - 1) * packet_s, self.rate_bps * PAYLOAD)
+        further_bytes = HEAD_BYTES + (self.hops - 1) * PACKET_BYTES
+        delay_s = self.delay_s + HANDLING_S + 8 * further_bytes / self.rate_bps
+        return Link.steady(delay_s, self.rate_bps * PAYLOAD)

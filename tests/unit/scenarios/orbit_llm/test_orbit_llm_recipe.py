@@ -14,7 +14,7 @@ from emulator.scenario import load
 from nodes.pipeline.planner.policies import POLICIES
 from scenarios.orbit_llm.constellation import ring
 from scenarios.orbit_llm.recipe import Policy
-from scenarios.orbit_llm.way import PAYLOAD, Way
+from scenarios.orbit_llm.way import HANDLING_S, HEAD_BYTES, PAYLOAD, Way
 
 TABLES = {"shell": {"preset": "starlink-1"}, "ground": {"stations": ["madrid"]}}
 
@@ -101,7 +101,7 @@ def test_ways_are_read_as_they_are_written(delay_s, hops, rate_bps):
     assert way.delay_s == pytest.approx(delay_s, abs=1e-6)
     sending_s, behind_s = way.link().crossing_s(0.0, 1448)
     assert sending_s == pytest.approx(8 * 1448 / rate_bps / PAYLOAD)
-    assert behind_s == pytest.approx(way.delay_s + (hops - 1) * 12_000 / rate_bps)
+    assert behind_s == pytest.approx(way.delay_s + HANDLING_S + 8 * (HEAD_BYTES + (hops - 1) * 1500) / rate_bps)
 
 
 @pytest.mark.parametrize(
