@@ -19,13 +19,25 @@ import msgpack
 
 from emulator.observe.view import View
 from emulator.record.capture_files import CaptureRow
+from emulator.record.verdict.schema import MachineRow, TrunkRow
 from emulator.sdk.protocol import PanelView, Widget
 
 if TYPE_CHECKING:
     from typing_extensions import ReadOnly
 
 VERSION = 1
-LEFT_OUT = ("map", "contacts", "panels", "events", "probes", "flows", "links", "node_rows")  # in this order
+LEFT_OUT = (
+    "map",
+    "contacts",
+    "panels",
+    "events",
+    "probes",
+    "flows",
+    "links",
+    "node_rows",
+    "trunks",
+    "machines",
+)  # in this order
 Phase = Literal["schedule", "build", "start", "play", "analysis", "done"]
 PHASES: tuple[Phase, ...] = ("schedule", "build", "start", "play", "analysis")  # the order in which a run goes
 
@@ -189,6 +201,8 @@ class Snapshot(TypedDict, total=False):
     panels: ReadOnly[list[PanelView]]  # of the protocols, in the order of the scenario's programs
     capture: ReadOnly[CaptureRow]
     detail: ReadOnly[Detail]
+    machines: ReadOnly[list[MachineRow]]  # hosts of a run on several, those with the latest packets first
+    trunks: ReadOnly[list[TrunkRow]]  # between them, the slowest first
     view: ReadOnly[View]  # that this snapshot answers
 
 

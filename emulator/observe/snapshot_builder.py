@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from emulator.model.network import Network
     from emulator.observe.schedule_view import ScheduleView
     from emulator.record.capture_files import CaptureRow
-    from emulator.record.verdict.schema import Quantiles
+    from emulator.record.verdict.schema import MachineRow, Quantiles, TrunkRow
     from emulator.scenario import Program
     from emulator.schedule.reader import EndValues
 
 WARNINGS, WARNING_LENGTH = 10, 300  # in a snapshot
 ROWS = 40  # of nodes and links, if the view sets no number
 MOST_ROWS = 60
+MOST_MACHINES, MOST_TRUNKS = 64, 20
 HANDOVER_TAIL = 8
 OF_A_VIEW = ("contacts", "map", "detail")  # only in snapshots whose view asks for them
 SORTED_BY = {  # columns of LinkRow by the fields of LinkInterval
@@ -124,6 +125,8 @@ class Moment:
     warnings: Sequence[str]
     elapsed_s: float | None = None
     capture: CaptureRow | None = None
+    machines: Sequence[MachineRow] = ()  # hosts of a run on several, and the trunks between them
+    trunks: Sequence[TrunkRow] = ()
 
 
 def opening(about: About, network: Network) -> Snapshot:
@@ -205,6 +208,10 @@ class SnapshotBuilder:
             now = {**now, "elapsed_s": moment.elapsed_s}
         if moment.t0_utc_s is not None:
             now = {**now, "t0_utc_s": moment.t0_utc_s}
+        if moment.machines:
+            machines = sorted(moment.machines, key=lambda row: -row["lateness_ms"].get("p99", 0.0))
+            trunks = sorted(moment.trunks, key=lambda row: -row["latency_p99_ms"])
+            now = {**now, "machines": machines[:MOST_MACHINES], "trunks": trunks[:MOST_TRUNKS]}
         return now if moment.capture is None else {**now, "capture": moment.capture}
 
     def rows(self, view: View, now_s: float) -> Snapshot:

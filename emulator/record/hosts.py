@@ -23,6 +23,8 @@ class HostInterval(NamedTuple):
     relay_cpu_s: float  # the engine's with it
     late_rows: int  # that its engine had to wait for
     overloaded_s: float
+    cores: float  # that all its processes use
+    memory_bytes: int  # that these share with nobody, as far as it was read
 
 
 class TrunkInterval(NamedTuple):

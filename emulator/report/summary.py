@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console, Group
 from rich.table import Table
@@ -18,7 +18,8 @@ from emulator.model.errors import EXIT_FAIL, EXIT_INTERNAL, EXIT_INTERRUPTED, EX
 from emulator.model.inputs import read_text
 from emulator.model.printable import printable
 from emulator.record.verdict import LATE_CAUSES, FailedProgram, Verdict
-from emulator.record.verdict.judge import packets_late, rounds_late
+from emulator.record.verdict.judge import packets_late, rounds_late, trunks_lossy
+from emulator.record.verdict.schema import ClockFigures, TrunkFigures
 from emulator.report import text
 from emulator.report.predicted import compare
 from emulator.report.text import BAD, DIM, GOOD, HEAD, WARN, Signs
@@ -82,6 +83,7 @@ def summary(console: Console, verdict: Verdict, folder: Path) -> None:
         _prediction(verdict, signs),
         _probes(verdict, console.width),
         _flows(verdict, console.width),
+        _machines(verdict, console.width),
     ):
         if part is not None:
             console.print()
@@ -108,6 +110,8 @@ def meaning(verdict: Verdict) -> str:
         return "played to its end; the scenario expects nothing of its figures"
     if verdict.exit_code == EXIT_LATE and rounds_late(verdict) and not packets_late(verdict):
         return "messages came in another round than planned, so these figures cannot be trusted"
+    if verdict.exit_code == EXIT_LATE and trunks_lossy(verdict) and not packets_late(verdict):
+        return "trunks between hosts lost packets, so these figures cannot be trusted"
     return MEANING.get(verdict.exit_code, "")
 
 
@@ -136,6 +140,25 @@ def budget_words(budget: Mapping[str, Any]) -> str:
     return "; ".join(said)
 
 
+def trunk_words(trunks: TrunkFigures) -> str:
+    """What the verdict says of the ways between hosts: "2,068 packets between hosts, 0.31 % of them late; …"."""
+    crossings = trunks.get("crossings", 0)
+    words = f"{crossings:,} packets between hosts, {_percent(trunks.get('late_share', 0.0))} of them late, "
+    words += (
+        f"{trunks.get('lost', 0):,} lost; {trunks.get('repaired', 0):,} datagrams sent again, the slowest trunk p99 "
+    )
+    return words + f"{text.milliseconds(trunks.get('worst_latency_ms'))} ms"
+
+
+def clock_words(clock: ClockFigures) -> str:
+    """What the verdict says of the clocks of hosts: "at most 1.2 ms from that of host 0, known to 0.005 ms; …"."""
+    offset, bound, check = (f"{text.number(abs(clock.get(name) or 0.0))} us" for name in CLOCK_FIGURES)
+    return f"at most {offset} from that of host 0, known to {bound}; pairs without it contradict that by {check}"
+
+
+CLOCK_FIGURES: tuple[Literal["offset_us", "bound_us", "check_us"], ...] = ("offset_us", "bound_us", "check_us")
+
+
 def _percent(share: float) -> str:
     return f"{text.number(100 * share, 2)} %"
 
@@ -144,11 +167,11 @@ def _heading(title: str, rows: int) -> Text:
     return Text(title + (f" (worst {MOST_ROWS} of {rows})" if rows > MOST_ROWS else ""), HEAD)
 
 
-def _table(width: int, *columns: tuple[str, int]) -> Table:
+def _table(width: int, *columns: tuple[str, int], first: str = "pair") -> Table:
     """A table whose first column takes what the others, of fixed width, leave of `width`."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style=DIM, show_edge=False)
     left = width - sum(size + 2 for _, size in columns) - 2
-    table.add_column("pair", no_wrap=True, overflow="ellipsis", max_width=max(8, left))
+    table.add_column(first, no_wrap=True, overflow="ellipsis", max_width=max(8, left))
     for name, size in columns:
         table.add_column(name, justify="right", no_wrap=True, width=size)
     return table
@@ -241,6 +264,28 @@ def _flows(verdict: Verdict, width: int) -> Group | None:
     return Group(heading, table)
 
 
+def _machines(verdict: Verdict, width: int) -> Group | None:
+    rows = verdict.machines
+    if not rows:
+        return None
+    heading = _heading("Hosts, lateness in ms", len(rows))
+    table = _table(
+        width, ("nodes", 6), ("p50", 6), ("p99", 6), ("max", 6), ("engine s", 8), ("memory", 8), first="host"
+    )
+    if len(rows) > MOST_ROWS:
+        rows = sorted(rows, key=lambda row: row["lateness_ms"].get("p99", 0.0), reverse=True)[:MOST_ROWS]
+    for row in rows:
+        late = row["lateness_ms"]
+        table.add_row(
+            Text(row["name"]),
+            f"{row['nodes']:,}",
+            *map(text.milliseconds, (late.get("p50"), late.get("p99"), late.get("max"))),
+            text.number(row.get("engine_cpu_s", 0.0)),
+            text.size(row.get("memory_bytes")),
+        )
+    return Group(heading, table)
+
+
 def _facts(verdict: Verdict, signs: Signs) -> list[tuple[str, Text]]:
     facts = []
     if verdict.probe_error_ms:
@@ -256,6 +301,10 @@ def _facts(verdict: Verdict, signs: Signs) -> list[tuple[str, Text]]:
         facts.append(("lateness", words))
     if packets_late(verdict) and verdict.lateness_budget:
         facts.append(("late by", Text(budget_words(verdict.lateness_budget))))
+    if verdict.trunks:
+        facts.append(("trunks", Text(trunk_words(verdict.trunks), BAD if trunks_lossy(verdict) else "")))
+    if verdict.clock:
+        facts.append(("clocks", Text(clock_words(verdict.clock))))
     if verdict.rounds:
         facts.append(("rounds", Text(rounds_words(verdict.rounds).removeprefix("rounds "))))
     single = [

@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from emulator.model.network import Network
     from emulator.record.spool import Spool
     from emulator.record.verdict import Verdict
+    from emulator.record.verdict.schema import MachineRow, TrunkRow
 
 
 class Plane(Planning, ABC):
     """Planner, fabric and relay."""
+
+    here = True  # whether programs run in this sandbox, whose /proc has them
 
     def __init__(self, network: Network, duration_s: float, compared: bool = False) -> None:
         super().__init__(network, duration_s, compared)
@@ -66,6 +69,10 @@ class Plane(Planning, ABC):
     def captures_lost(self) -> int:
         """Packets of the run's own capture that were lost behind the relay."""
         return 0
+
+    def hosts(self) -> tuple[list[MachineRow], list[TrunkRow]]:
+        """Its hosts and the trunks between them, where there are several."""
+        return [], []
 
     def tables(self) -> Sequence[Spool]:
         """Tables of the run that nobody else fills."""

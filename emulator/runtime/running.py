@@ -89,7 +89,8 @@ class Running:
         self.lifecycle = Lifecycle(jobs, processes, self._emit_of_job)
         self.lifecycle.on_change = self._note_programs
         self.requests = Requests(jobs, self.rounds, self.action_runner.perform, data_plane.tell_relay)
-        self.snapshot_builder = SnapshotBuilder(network, self.schedule_view, jobs, processes, collector, Usage())
+        usage = Usage() if data_plane.here else None
+        self.snapshot_builder = SnapshotBuilder(network, self.schedule_view, jobs, processes, collector, usage)
         self.snapshot_builder.overrides = faults.overrides
         data_plane.on_report = self._relay_said
         processes.on_record = collector.record
@@ -131,6 +132,7 @@ class Running:
             self.warnings(),
             self.launcher.elapsed_s,
             self.writer.row() if self.writer is not None else None,
+            *self.data_plane.hosts(),
         )
         return self.snapshot_builder.snapshot(self.launcher.latest, view, moment)
 

@@ -100,6 +100,20 @@ class MachineRow(TypedDict):
     lateness_ms: Quantiles
     engine_cpu_s: float
     relay_cpu_s: float  # the engine's with it
+    late_rows: int  # of the schedule, for which its engine had to wait
+    memory_bytes: int  # that its processes shared with nobody at the end
+
+
+class TrunkRow(TypedDict):
+    """One direction between two hosts, since the beginning of play."""
+
+    pair: str  # "host 0 → host 1"
+    packets: int
+    late: int  # of them: came after they were due
+    lost: int
+    repaired: int  # datagrams that were sent again
+    latency_p50_ms: float
+    latency_p99_ms: float
 
 
 class TrunkFigures(TypedDict, total=False):

@@ -16,7 +16,7 @@ from emulator.record.load import Run
 from emulator.record.sweep import scalars
 from emulator.record.verdict import Verdict
 from emulator.record.verdict.judge import packets_late
-from emulator.record.verdict.schema import ProbeRow
+from emulator.record.verdict.schema import MachineRow, ProbeRow
 from emulator.report import figures, page, predicted, text
 from emulator.report.page import Cell, Row
 from emulator.report.progress import Tell, silent
@@ -25,7 +25,7 @@ from emulator.report.sections.draw import draw
 from emulator.report.sections.messages import Window
 from emulator.report.sections.scheduled import scheduled_values
 from emulator.report.sections.spacetime import space_time
-from emulator.report.summary import budget_words, is_block, meaning, rounds_words
+from emulator.report.summary import budget_words, clock_words, is_block, meaning, rounds_words, trunk_words
 
 FILES = {  # of a run folder, in the order of interest
     "verdict.json": "the verdict and every figure, for programs",
@@ -34,6 +34,8 @@ FILES = {  # of a run folder, in the order of interest
     "events.parquet": "what happened",
     "samples.parquet": "numbers over time",
     "links.parquet": "asked against delivered, per link end and second",
+    "hosts.parquet": "what each host had to do, per second",
+    "trunks.parquet": "the ways between hosts, per second",
     "capture.pcapng": "packets, for Wireshark",
     "capture": "packets, for Wireshark",
     "logs": "a text file a node",
@@ -138,10 +140,16 @@ def _figures(verdict: Verdict) -> list[str]:
             parts += [page.heading(name, 3), page.table(columns, cells, name)]
     if verdict.probes:
         parts += [page.heading("Probed pairs", 3), _probes(verdict.probes)]
+    if verdict.machines:
+        parts += [page.heading("Hosts", 3), _machines(verdict.machines)]
     trust = {"lateness in ms": verdict.lateness_ms, "probe error in ms": verdict.probe_error_ms, "drops": verdict.drops}
     facts = [(name, text.value(values)[1:-1]) for name, values in trust.items() if values]
     if packets_late(verdict) and verdict.lateness_budget:
         facts.append(("late by", budget_words(verdict.lateness_budget)))
+    if verdict.trunks:
+        facts.append(("trunks", trunk_words(verdict.trunks)))
+    if verdict.clock:
+        facts.append(("clocks", clock_words(verdict.clock)))
     if verdict.rounds:
         facts.append(("rounds", rounds_words(verdict.rounds)))
     if facts:
@@ -164,6 +172,24 @@ def _probes(rows: Sequence[ProbeRow]) -> str:
     ]  # fmt: skip
     columns = ["pair", "asked ms", "seen ms", "error p50 ms", "error p99 ms", "error max ms", "sent", "lost"]
     return page.table(columns, cells, "probes")
+
+
+def _machines(rows: Sequence[MachineRow]) -> str:
+    """The hosts of a run on several, in their order."""
+    late = [row.get("lateness_ms") or {} for row in rows]
+    cells: list[Row] = [
+        [
+            str(row.get("name", "")), _cell(row.get("nodes")),
+            *(_ms(late[at].get(share)) for share in ("p50", "p99", "max")),
+            *(_cell(row.get(key)) for key in ("late_rows", "engine_cpu_s", "relay_cpu_s")),
+            Cell(text.size(row.get("memory_bytes")), "", row.get("memory_bytes")),
+        ]
+        for at, row in enumerate(rows)
+    ]  # fmt: skip
+    columns = [
+        "host", "nodes", "late p50 ms", "late p99 ms", "late max ms", "late rows", "engine s", "relay s", "memory",
+    ]  # fmt: skip
+    return page.table(columns, cells, "hosts")
 
 
 def _ms(value: Any) -> Cell:
@@ -202,7 +228,8 @@ def _facts(run: Run) -> Iterable[str]:
         yield page.paragraph("As it was run:", "dim")
         yield page.command(shlex.join([Path(str(command[0])).name, *map(str, command[1:])]))
         yield page.paragraph("Or from this folder, with every value as resolved:", "dim")
-    yield page.command("skyloom run scenario.toml")
+    hosts = len(run.verdict.machines) if run.verdict is not None else 0
+    yield page.command("skyloom run scenario.toml" + (f" --hosts {hosts}" if hosts else ""))
     yield from (page.heading("Where things are"), page.paragraph(str(run.path)))
     present = [(file, what) for file, what in FILES.items() if (run.path / file).exists()]
     yield page.table(["file", "what it holds"], present)

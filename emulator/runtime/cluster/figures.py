@@ -12,7 +12,7 @@ from emulator.link.lateness import Lateness
 from emulator.link.stats import DROPS, EndStats
 from emulator.link.trunks import IP_HEADERS
 from emulator.record.hosts import HostInterval, TrunkInterval
-from emulator.record.verdict.schema import MachineRow, TrunkFigures
+from emulator.record.verdict.schema import MachineRow, TrunkFigures, TrunkRow
 from emulator.runtime.cluster.pair_clocks import PairClocks
 
 Health = Mapping[str, Any]  # what a relay tells about itself: `emulator/link/health.py`
@@ -23,6 +23,7 @@ def host_interval(host: int, health: Health) -> HostInterval:
     return HostInterval(
         health["t_s"], host, late.quantile(0.5) * 1e3, late.quantile(0.99) * 1e3, late.max_s * 1e3,
         health["engine_cpu_s"], health["cpu_s"], health["late_rows"], health["overloaded_s"],
+        health["host_cpu"], health["host_memory_bytes"],
     )  # fmt: skip
 
 
@@ -77,13 +78,29 @@ def machine_rows(names: Sequence[str], nodes: list[int], healths: Mapping[int, H
     rows: list[MachineRow] = []
     for host, (name, count) in enumerate(zip(names, nodes, strict=True)):
         health = healths.get(host)
-        row: MachineRow = {"name": name, "nodes": count, "lateness_ms": {}, "engine_cpu_s": 0.0, "relay_cpu_s": 0.0}
+        row: MachineRow = {
+            "name": name, "nodes": count, "lateness_ms": {}, "engine_cpu_s": 0.0, "relay_cpu_s": 0.0, "late_rows": 0,
+            "memory_bytes": 0,
+        }  # fmt: skip
         if health is not None:
-            late = host_interval(host, health)
-            row["lateness_ms"] = {"p50": late.late_p50_ms, "p99": late.late_p99_ms, "max": late.late_max_ms}
-            row["engine_cpu_s"], row["relay_cpu_s"] = late.engine_cpu_s, late.relay_cpu_s
+            found = host_interval(host, health)
+            row["lateness_ms"] = {"p50": found.late_p50_ms, "p99": found.late_p99_ms, "max": found.late_max_ms}
+            row["engine_cpu_s"], row["relay_cpu_s"] = found.engine_cpu_s, found.relay_cpu_s
+            row["late_rows"], row["memory_bytes"] = found.late_rows, found.memory_bytes
         rows.append(row)
     return rows
+
+
+def trunk_rows(names: Sequence[str], healths: Mapping[int, Health]) -> list[TrunkRow]:
+    """Each direction for eyes."""
+    return [
+        {
+            "pair": f"{names[row.sender]} → {names[row.receiver]}", "packets": row.packets, "late": row.late,
+            "lost": row.lost, "repaired": row.repaired, "latency_p50_ms": row.latency_p50_us * 1e-3,
+            "latency_p99_ms": row.latency_p99_us * 1e-3,
+        }
+        for row in trunk_intervals(healths, PairClocks())
+    ]  # fmt: skip
 
 
 def unaccounted(counters: Mapping[int, list[float]], healths: Mapping[int, Health]) -> int:

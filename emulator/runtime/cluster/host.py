@@ -30,6 +30,7 @@ from emulator.model.names import matching
 from emulator.record.folder import RunFolder
 from emulator.runtime.actions.runner import due
 from emulator.runtime.cluster.follower import CLOCK, EARLY_PROBES, Follower
+from emulator.runtime.cluster.host_use import HostUse
 from emulator.runtime.cluster.machines import Task
 from emulator.runtime.cluster.streams import HostStreams
 from emulator.runtime.cluster.tees import HostTees
@@ -98,6 +99,7 @@ class Host:
         self._playing: tuple[asyncio.Task[None], ...] = ()  # from T0 on
         self._streams = HostStreams(connection)
         self._tees = HostTees(connection)
+        self._use = HostUse()
         self._said_s = 0.0
 
     def run(self) -> int:
@@ -389,6 +391,8 @@ class Host:
             self._follow_clock(self._follower, message)
         if message["op"] == "stats" and self._connection.busy and not message.get("final"):
             return  # counters are cumulative: the next one has what this one had
+        if "lateness" in message:
+            message |= self._use.read(time.monotonic())
         self._connection.send(Kind.REPORT, 0, msgpack.packb(message))
 
 

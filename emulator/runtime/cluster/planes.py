@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from emulator.record.folder import RunFolder
     from emulator.record.spool import Spool
     from emulator.record.verdict import HostRow, Verdict
+    from emulator.record.verdict.schema import MachineRow, TrunkRow
     from emulator.runtime.programs.launch import Launch
     from emulator.runtime.programs.processes import Process
     from emulator.scenario import Scenario
@@ -45,12 +46,15 @@ OWN = 0  # capture of the run; others are of other terminals
 class SpreadPlane(Plane):
     """The data planes of all hosts; the schedule is computed here too, for those who look at the run."""
 
+    here = False
+
     def __init__(self, scenario: Scenario, network: Network, folder: RunFolder, lead: Lead) -> None:
         super().__init__(network, scenario.duration_s, compared=True)
         self._limit = scenario.fidelity.trunk_lost
         self._lead = lead
         self._host_log, self._trunk_log = HostLog(folder), TrunkLog(folder)
         self._logged_s = 0.0
+        self._shown: tuple[list[MachineRow], list[TrunkRow]] = [], []
         self._told_s: dict[int, float] = {}  # by host: the report that was logged last
         self._clock = MonotonicClock(0)
         self._tees: dict[int, LeadTee] = {}
@@ -133,6 +137,9 @@ class SpreadPlane(Plane):
         super().close()
         self._lead.close()
 
+    def hosts(self) -> tuple[list[MachineRow], list[TrunkRow]]:
+        return self._shown
+
     def tables(self) -> Sequence[Spool]:
         return self._host_log, self._trunk_log
 
@@ -153,6 +160,10 @@ class SpreadPlane(Plane):
         fresh = {host for host, health in healths.items() if health["t_s"] != self._told_s.get(host)}
         self._told_s = {host: health["t_s"] for host, health in healths.items()}
         self._logged_s = t_s
+        self._shown = (
+            figures.machine_rows(self._lead.names, self._lead.node_counts, healths),
+            figures.trunk_rows(self._lead.names, healths),
+        )
         self._host_log.add_all(figures.host_interval(host, healths[host]) for host in sorted(fresh))
         trunks = figures.trunk_intervals(healths, self._lead.clocks)
         self._trunk_log.add_all(trunk for trunk in trunks if trunk.receiver in fresh)

@@ -69,6 +69,10 @@ def grant(found: Sequence[Part], rows: int) -> list[int]:
 def parts(snapshot: Snapshot, signs: Signs) -> list[Part]:
     """What this run has to show, from top to bottom."""
     found = [_protocol(panel, number) for number, panel in enumerate(snapshot.get("panels", [])) if panel["widgets"]]
+    if snapshot.get("machines"):
+        found.append(_table(1, "Hosts, lateness in ms", tables.MACHINES, snapshot["machines"]))
+    if snapshot.get("trunks"):
+        found.append(_table(4, "Trunks between hosts", tables.TRUNKS, snapshot["trunks"]))
     if snapshot.get("links"):
         found.append(_table(1, "Links", tables.SHORT_LINKS, snapshot["links"], snapshot.get("link_count", 0)))
     if snapshot.get("probes"):

@@ -127,6 +127,31 @@ FLOWS = [
     Column("mean", 12, _number("mean_bps", text.rate)),
     Column("bytes", 8, _number("bytes", text.size)),
 ]
+
+
+def _late(share: str) -> Callable[[Row], Cell]:
+    return lambda row: text.milliseconds(row.get("lateness_ms", {}).get(share))
+
+
+def _if_any(key: str) -> Callable[[Row], Cell]:
+    return lambda row: (f"{row.get(key, 0):,}", WARN if row.get(key) else DIM)
+
+
+MACHINES = [
+    Column("host", 0, _plain("name")),
+    Column("nodes", 6, lambda row: f"{row.get('nodes', 0):,}"),
+    Column("late p99", 8, _late("p99")),
+    Column("max ms", 7, _late("max")),
+    Column("late rows", 9, _if_any("late_rows")),
+    Column("memory", 8, _number("memory_bytes", text.size)),
+]
+TRUNKS = [
+    Column("from → to", 0, _plain("pair")),
+    Column("packets", 9, lambda row: f"{row.get('packets', 0):,}"),
+    Column("p99 ms", 7, _number("latency_p99_ms", text.milliseconds)),
+    Column("late", 6, _if_any("late")),
+    Column("lost", 5, _if_any("lost")),
+]
 SHORT_NODES = [
     Column("node", 0, _plain("node")),
     Column("cpu", 6, _percent),

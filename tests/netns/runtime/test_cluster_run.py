@@ -85,6 +85,12 @@ at = "200 ms"
 nodes = ["c"]
 command = ["sh", "-c", "echo of {node}; exit 3"]
 expect = "exit 3"
+[[expect]]
+figure = "trunks.lost"
+at_most = 0
+[[expect]]
+figure = "machines.2.nodes"
+equals = 1
 [capture]
 links = ["*"]
 """
@@ -108,6 +114,8 @@ links = ["*"]
     assert {outcome["figure"]: outcome["holds"] for outcome in verdict["expectations"]} == {
         "program probe": True,
         "exec sh -c 'echo of {node}; exit 3'": True,
+        "trunks.lost": True,
+        "machines.2.nodes": True,
     }
     packets = [block for block in blocks((folder / "capture.pcapng").read_bytes()) if hasattr(block, "packet_data")]
     assert verdict["capture"]["packets"] == len(packets) > 180
@@ -117,7 +125,10 @@ links = ["*"]
     }
     left_s = [packet.timestamp for packet in packets]
     assert left_s == sorted(left_s)
-    assert pl.read_parquet(folder / "hosts.parquet")["host"].unique().to_list() == [0, 1, 2]
+    hosts = pl.read_parquet(folder / "hosts.parquet")
+    assert hosts["host"].unique().to_list() == [0, 1, 2]
+    assert hosts.select("t_s", "host").is_unique().all()
+    assert hosts["memory_bytes"].max() > 2**20
     trunks = pl.read_parquet(folder / "trunks.parquet")
     assert trunks.select("sender", "receiver").unique().height == 6
     late = pl.read_parquet(folder / "samples.parquet").filter((pl.col("t_s") > 0.6) & (pl.col("name") == "rtt_s"))

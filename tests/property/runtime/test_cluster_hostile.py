@@ -106,6 +106,7 @@ def genuine_report() -> dict[str, Any]:
         "lateness": late.pack(), "late": {"packets": 1, "engine_s": 0.1, "scheduler_s": 0.1, "capture_s": 0.0},
         "cpu_s": 1.0, "engine_cpu_s": 0.5, "wakeups": 1, "turn_max_s": 0.1, "overloaded_s": 0.0, "saturated": False,
         "realtime": False, "late_rows": 1, "late_handovers": 0, "held": 0, "late_queues": 0, "untold": 0,
+        "host_cpu": 0.5, "host_memory_bytes": 9,
         "told_s": 1.0, "unrouted": {1: 2}, "captures_lost": {0: 1}, "trunks": {0: trunk},
     }  # fmt: skip
 

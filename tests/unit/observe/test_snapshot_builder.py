@@ -278,6 +278,16 @@ def test_what_is_no_snapshot_of_this_version_is_a_value_error(data):
         decode(data)
 
 
+def test_hosts_with_the_latest_packets_and_slow_trunks_come_first(snapshot_builder):
+    first = opening(About("x", 1, "a1", "runs/x", 60.0, 2.0), snapshot_builder.network)
+    machines = [{"name": "a", "lateness_ms": {}}, {"name": "b", "lateness_ms": {"p99": 2.0}}]
+    trunks = [{"pair": f"{number}", "latency_p99_ms": number} for number in range(30)]
+    shown = snapshot_builder.snapshot(first, {}, Moment(1.5, None, [], machines=machines, trunks=trunks))
+    assert [row["name"] for row in shown["machines"]] == ["b", "a"]
+    assert [row["pair"] for row in shown["trunks"]] == [f"{number}" for number in range(29, 9, -1)]
+    assert not {"machines", "trunks"} & snapshot_builder.snapshot(first, {}, Moment(1.5, None, [])).keys()
+
+
 def test_a_snapshot_is_a_new_value_each_time_and_json_carries_it(snapshot_builder):
     first = opening(About("x", 1, "a1", "runs/x", 60.0, 2.0), snapshot_builder.network)
     built = at_stage(first, "build", 3, 9, "links", 0.5)

@@ -172,6 +172,19 @@ def test_a_broken_table_costs_the_marks_and_not_the_drawings(tmp_path, analysis)
     assert (folder / "figures" / "rtt.svg").exists()
 
 
+def test_a_run_on_several_hosts_shows_them_and_how_to_run_it_again(tmp_path):
+    folder = finished(tmp_path)
+    verdict = Verdict.from_json((folder / "verdict.json").read_text())
+    row = {"nodes": 7, "lateness_ms": {"p99": 1.25}, "engine_cpu_s": 4.5, "relay_cpu_s": 5.0, "late_rows": 0}
+    verdict.machines = [{"name": name, "memory_bytes": 88_000_000, **row} for name in ("host 0", "host 1")]
+    verdict.trunks = {"crossings": 20_668, "lost": 0}
+    verdict.clock = {"offset_us": 2.5}
+    (folder / "verdict.json").write_text(verdict.to_json())
+    page = Page(write_report(folder)[0].read_text())
+    for words in ("host 1", "1.25", "88.0 MB", "20,668 packets between hosts", "2.50 us", "scenario.toml --hosts 2"):
+        assert words in page.text
+
+
 def test_run_without_a_verdict(tmp_path):
     folder = finished(tmp_path)
     (folder / "verdict.json").unlink()

@@ -46,6 +46,16 @@ VERDICTS = {
                          "capture": 0.0, "engine_cpu_share": 0.143, "overloaded_s": 1.25, "late_handovers": 0,
                          "realtime_share": 0.0},
     )),
+    "hosts": conclude(verdict(
+        probes=[], flows=[], trunk_lost_limit=1e-5,
+        machines=[
+            {"name": name, "nodes": nodes, "lateness_ms": late, "engine_cpu_s": 4.25, "relay_cpu_s": 5.0,
+             "late_rows": 0, "memory_bytes": 88_200_000}
+            for name, nodes, late in (("host 0", 466, {"p50": 0.08, "p99": 0.9, "max": 2.4}), ("host 1", 1130, {}))
+        ],
+        trunks={"crossings": 20_668, "late_share": 0.00314, "lost": 3, "repaired": 17, "worst_latency_ms": 0.793},
+        clock={"offset_us": -2.4, "bound_us": 6.67, "spread_us": 4.5, "check_us": 2.61, "slewed": 0},
+    )),
     "interrupted": conclude(Verdict("leo", 7, interrupted=True)),
     "broken": conclude(Verdict(
         "leo", 7, error="the relay ended with status 1; see logs/relay.txt",
@@ -75,7 +85,9 @@ def test_golden_texts(name, width, folder):
 
 def test_verdict_is_said_by_sign_and_word():
     exit_codes = {name: one.exit_code for name, one in VERDICTS.items()}
-    assert exit_codes == {"pass": 0, "fail": 1, "predicted": 75, "late": 75, "interrupted": 130, "broken": 70}
+    assert exit_codes == {
+        "pass": 0, "fail": 1, "predicted": 75, "late": 75, "hosts": 75, "interrupted": 130, "broken": 70,
+    }  # fmt: skip
 
 
 def test_json_is_the_file_itself(folder, capsys):

@@ -120,7 +120,7 @@ def health(t_s: float, late_s: float = 0.001, **trunks: dict[str, Any]) -> dict[
         "op": "stats", "t_s": t_s, "ends": {}, "lateness": late.pack(), "cpu_s": 1.0, "engine_cpu_s": 0.5,
         "wakeups": 1, "overloaded_s": 0.0, "late_rows": 1, "late_handovers": 0, "untold": 0, "turn_max_s": 0.1,
         "late": {"packets": 2, "engine_s": 0.5}, "saturated": False, "realtime": False, "unrouted": {1: 2},
-        "captures_lost": {0: 1}, "told_s": t_s, "held": 0,
+        "captures_lost": {0: 1}, "told_s": t_s, "held": 0, "host_cpu": 0.5, "host_memory_bytes": 9,
         "trunks": {int(peer[1:]): trunk for peer, trunk in trunks.items()},
     }  # fmt: skip
 

@@ -69,6 +69,27 @@ def test_golden_frame_of_a_large_screen_uses_its_room():
     check_golden("screen-overview-200x60.txt", drawn(full(), 200, 60))
 
 
+@pytest.mark.parametrize(("width", "height"), [(80, 40), (120, 40)])
+def test_golden_frames_of_a_run_on_several_hosts(width, height):
+    late = {"p50": 0.1, "p99": 1.25, "max": 4.5}
+    machines = [
+        {
+            "name": f"host {host}",
+            "nodes": 500 + host,
+            "lateness_ms": late,
+            "late_rows": host,
+            "memory_bytes": 88_000_000,
+        }
+        for host in (1, 0)
+    ]
+    trunks = [
+        {"pair": pair, "packets": 20_668, "late": 0, "lost": host, "latency_p99_ms": 0.79}
+        for host, pair in enumerate(("host 0 → host 1", "host 1 → host 0"))
+    ]
+    shown = full(machines=machines, trunks=trunks)
+    check_golden(f"screen-hosts-{width}x{height}.txt", drawn(shown, width, height))
+
+
 def test_golden_frame_of_a_finished_run_says_how_to_move_in_time():
     shown = drawn(full(phase="done"), 120, 40, replace(PLAYING, finished=True))
     check_golden("screen-finished-120x40.txt", shown)
