@@ -30,5 +30,7 @@ def certificate(world: World, parcel: Parcel, *voters: str, ahead_ns: int = 0) -
 
 
 def announcement(world: World, parcel: Parcel, policy: str, *voters: str, ahead_ns: int = 0) -> MsgDeliverByQuorum:
+    """Of a message from a to c, over b."""
+    proof = world.proof("cba", parcel.packet, parcel.commitment_key, with_validators=True).encode()
     signed = certificate(world, parcel, *voters, ahead_ns=ahead_ns)
-    return MsgDeliverByQuorum(parcel.packet, parse(policy).encode(), signed, b"", address("relayer"))
+    return MsgDeliverByQuorum(parcel.packet, parse(policy).encode(), signed, b"", address("relayer"), proof)

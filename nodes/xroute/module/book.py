@@ -15,6 +15,7 @@ from nodes.ibc.core.packets_v2 import LONGEST_TIMEOUT_S
 from nodes.ibc.core.state import Context, Store
 from nodes.ibc.proto.channel_v2 import Packet
 from nodes.ibc.proto.wire import Message, message, nested, octets, optional, repeated, uint64
+from nodes.xroute.identity import ChainIdentity
 from nodes.xroute.module.messages import Certificate, Fee
 from nodes.xroute.proofs.parcel import Parcel
 from nodes.xroute.proofs.paths import STORE
@@ -148,6 +149,11 @@ def unranked(sequence: int) -> bytes:
 
 def announcement(message_id: bytes) -> bytes:
     return b"announced/" + message_id
+
+
+def reached(source: ChainIdentity) -> bytes:
+    """That a route has led to a chain lately."""
+    return b"reached/" + source
 
 
 def routes(message_id: bytes) -> bytes:

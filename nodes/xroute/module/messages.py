@@ -130,6 +130,8 @@ class MsgDeliverByQuorum(Message):
     certificate: Certificate = nested(3, Certificate)
     payee: bytes = octets(4)
     signer: str = string(5)
+    proof: bytes = octets(6)
+    """Of a route to the source, whatever it holds; empty where one was brought lately."""
 
 
 @message("skyloom.xroute.v1.MsgRelease")

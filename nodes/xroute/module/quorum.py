@@ -1,7 +1,8 @@
 """Mode QUORUM: staked relayers say that they saw a message, and anybody may contradict them by a route for a while.
 
-Invariant: nothing is delivered before the time for contradiction is over; who signed what a route contradicts loses the
-whole stake. The mode is as safe as its quorum: both the sender and the receiver have to have asked for it.
+Invariant: nothing is delivered before the time for contradiction is over, nor of a chain that no route leads to, as no
+route could contradict it; who signed what a route contradicts loses the whole stake. The mode is as safe as its quorum:
+both the sender and the receiver have to have asked for it.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ from nodes.xroute.module.messages import (
 )
 from nodes.xroute.module.stake import Stakes
 from nodes.xroute.module.terms import Terms
-from nodes.xroute.proofs.messages import Mode
+from nodes.xroute.proofs.messages import Mode, RouteProof
 from nodes.xroute.proofs.parcel import Parcel
 from nodes.xroute.proofs.rejection import Check, RouteRejected
-from nodes.xroute.proofs.verify import Demand, decoded, own_identity, verify_route
+from nodes.xroute.proofs.verify import Demand, Verified, decoded, own_identity, verify_route
 
 __all__ = ["Quorum", "sign_bytes"]
 
@@ -69,6 +70,7 @@ class Quorum:
         found = sum(not voter.leaves_ns for voter in self._voters(context, parcel, message.certificate))
         if found < wanted:
             raise NOT_ENOUGH_VOTES.error(f"{found} relayers with a stake; expected {wanted}")
+        self._require_reached(context, parcel, message.proof)
         policies.remember(context, parcel, message.policy)
         due_ns = max(now_ns, seen_ns) + self.terms.challenge_ns  # an absence contradicts from `seen_ns` on
         announced = Announcement(message.packet, message.certificate, message.payee, due_ns)
@@ -92,11 +94,7 @@ class Quorum:
         return DONE
 
     def contradict(self, context: Context, message: MsgContradict) -> MsgRelayResponse:
-        """Drop what was announced, and slash who signed it, where the source holds something else, or nothing.
-
-        The route has to satisfy the receiver's minimum alone: the sender's policy, which may be as made up as the
-        message, could be one that no route satisfies.
-        """
+        """Drop what was announced, and slash who signed it, where the source holds something else, or nothing."""
         announced = self._announced(context, message.message_id)
         if announced is None:
             raise NOT_ANNOUNCED.error(message.message_id.hex())
@@ -104,12 +102,10 @@ class Quorum:
         parcel = Parcel.of(announced.packet)
         if context.ibc.get(parcel.receipt_key) is not None:
             raise NO_CONTRADICTION.error("it was delivered, and its source need not hold it any more")
-        held = None if proof.key.exist is None else proof.key.exist.value
+        held = _held(proof)
         if held == packet_commitment_v2(announced.packet):
             raise NO_CONTRADICTION.error("the source holds what was announced")
-        policy = policies.without_modes(policies.minimum_of(parcel, self.terms))
-        demand = Demand.of(parcel, parcel.source, parcel.commitment_key, held, policy)
-        seen_ns = verify_route(context, proof, demand, self.terms.names).far_time_ns
+        seen_ns = self._verify(context, parcel, proof).far_time_ns
         statement = announced.certificate.statement
         if held is None and not statement.source_time_ns <= seen_ns < parcel.packet.timeout_timestamp * _NS:
             raise NO_CONTRADICTION.error("absent before it was seen, or after its timeout")
@@ -118,6 +114,27 @@ class Quorum:
         book.delete(context, book.announcement(parcel.id))
         context.emit(about("xroute_contradict", parcel))
         return DONE
+
+    def _require_reached(self, context: Context, parcel: Parcel, data: bytes) -> None:
+        """RouteRejected for a message of a chain that no route has led to lately, unless its proof is brought."""
+        key = book.reached(parcel.source)
+        if book.store_of(context).get(key) is None:
+            if not data:
+                raise RouteRejected(
+                    Check.NAME, f"a quorum for a message of {parcel.source.hex()}", "a route to it, too"
+                )
+            book.keep_powers(context, self._verify(context, parcel, decoded(data)))
+            book.supply(context, key, b"\x01")
+
+    def _verify(self, context: Context, parcel: Parcel, proof: RouteProof) -> Verified:
+        """A route to the source, whatever it holds of the message.
+
+        It has to satisfy the receiver's minimum alone: the sender's policy, which may be as made up as the message,
+        could be one that no route satisfies.
+        """
+        policy = policies.without_modes(policies.minimum_of(parcel, self.terms))
+        demand = Demand.of(parcel, parcel.source, parcel.commitment_key, _held(proof), policy)
+        return verify_route(context, proof, demand, self.terms.names)
 
     def _announced(self, context: Context, message_id: bytes) -> Announcement | None:
         return book.read(context, book.announcement(message_id), Announcement)
@@ -129,6 +146,11 @@ class Quorum:
         context.spend(gas.SIGNATURE * len(votes))
         staked = ((book.stake_behind(context, key), signature) for key, signature in votes.items())
         return [held for held, signature in staked if held is not None and is_signed(held.key, signed, signature)]
+
+
+def _held(proof: RouteProof) -> bytes | None:
+    """What the source holds under the message's key, by a proof."""
+    return None if proof.key.exist is None else proof.key.exist.value
 
 
 def _parcel(context: Context, packet: Packet) -> Parcel:

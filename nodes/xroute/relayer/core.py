@@ -280,7 +280,9 @@ class Relayer:
         down = self._down()
         silent = down | self._silent()
         for job in self.jobs.of(near, self.clock.now_ns):
-            route = (self.choice.route(job, silent) or self.choice.route(job, down)) if job.is_proved else ()
+            route = (
+                (self.choice.route(job, silent) or self.choice.route(job, down)) if self.rounds.needs_route(job) else ()
+            )
             if route is None:
                 job.due_ns = self.clock.after_s(_RETRY_S)
                 if job.attempts:  # it has failed on the others: they are all that is left

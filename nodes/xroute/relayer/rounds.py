@@ -75,7 +75,9 @@ class Rounds:
     clients: dict[tuple[str, str], Client] = field(default_factory=dict)  # by host and name
     learnt: dict[tuple[str, str, int], int] = field(default_factory=dict)  # the host's block that brought a height
     _cache: SignatureCache = field(default_factory=SignatureCache)
-    _known: dict[tuple[str, bytes], None] = field(default_factory=dict)  # hosts, and sets or policies they have seen
+    _known: dict[tuple[str, bytes], None] = field(
+        default_factory=dict
+    )  # hosts, and what they have seen: sets, policies, chains
     _hashes: dict[tuple[str, int], bytes] = field(default_factory=dict)  # of the validators after a height
 
     def client(self, host: str, name: str, subject: str) -> Client:
@@ -91,10 +93,16 @@ class Rounds:
         if known is not None:
             known.learned(height)
 
+    def needs_route(self, job: Job) -> bool:
+        """Whether it is done by a route, or is the first that a quorum says there of a chain: then one leads to it."""
+        if job.work is Work.DELIVER and job.parcel.envelope.mode is Mode.QUORUM:
+            return job.attempts > 0 or (self.network.chain_of[job.near], job.far) not in self._known
+        return job.is_proved
+
     def run(self, route: Legs, batch: Sequence[Job]) -> Flow[list[tuple[Job, Outcome]]]:
         """What became of each job. Blocked, Stalled among it, or Unanswered where nothing was tried for any.
 
-        Jobs that need no proof have a route without hops.
+        Jobs that need no route (`needs_route`) have one without hops.
         """
         host = self.network.chain_of[batch[0].near]
         legs: tuple[Leg, ...] = ()
@@ -109,9 +117,13 @@ class Rounds:
         batch = [job for job in batch if self.jobs.holds(job)]  # another relayer may have been faster
         if not batch:
             return []
+        is_introduced = False
         for job in batch:
-            made = (yield from self._proved(job, legs, sets)) if legs else self._stated(host, job)
-            messages.append(made)
+            if legs and (job.is_proved or not is_introduced):
+                is_introduced |= not job.is_proved
+                messages.append((yield from self._proved(job, legs, sets)))
+            else:
+                messages.append(self._stated(host, job))
         groups = _grouped(updates, list(zip(batch, messages, strict=True)), partial(self._fits, self.signers[host]))
         outcomes = yield from _submitted(self.signers[host], [[message for _, message in group] for group in groups])
         found = []
@@ -120,6 +132,7 @@ class Rounds:
             if not outcome.code:
                 self._known |= {(host, self._hashes[each]): None for each in self._tracked(route, legs)}
                 self._known |= {(host, job.parcel.envelope.policy_id): None for job, _ in group if job and _ends(job)}
+                self._known |= {(host, job.far): None for job, _ in group if job and legs}
         for each in (self._known, self._hashes, self.learnt):
             _forget_oldest(each)
         return found
@@ -204,8 +217,8 @@ class Rounds:
             for place, validators in zip(places, sets, strict=True)
         }
 
-    def _stated(self, host: str, job: Job) -> Message:
-        """The message of a job that needs no proof of a route."""
+    def _stated(self, host: str, job: Job, proof: bytes = b"") -> Message:
+        """The message of a job that stands on something else than a route; `proof` is of one to its source."""
         packet, payee = job.parcel.packet, self.signers[host].first.key.address
         if job.work is Work.RELEASE:
             return MsgRelease(job.message_id)
@@ -214,7 +227,7 @@ class Rounds:
             return MsgDeliverByModel(packet, policy, model_object(self.model_key, job.parcel), payee)
         certificate = self.ballots.certificate(job)
         assert certificate is not None, "the job is due once there is one"
-        return MsgDeliverByQuorum(packet, policy, certificate, payee)
+        return MsgDeliverByQuorum(packet, policy, certificate, payee, proof=proof)
 
     def _brings_policy(self, host: str, job: Job) -> bool:
         """Whether the host may not know the policy: after a refusal it may have dropped it."""
@@ -244,8 +257,10 @@ class Rounds:
     def _proved(
         self, job: Job, legs: tuple[Leg, ...], sets: Mapping[int, tuple[SimpleValidator, ...]]
     ) -> Flow[Message]:
-        """The message of a job that is done by a route."""
+        """The message of a job that has a route."""
         proof = (yield from self.proof(job, legs, sets)).encode()
+        if not job.is_proved:
+            return self._stated(self.network.chain_of[job.near], job, proof)
         match job.work:
             case Work.DELIVER:
                 return MsgDeliver(proof)

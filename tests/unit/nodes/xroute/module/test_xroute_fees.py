@@ -34,6 +34,7 @@ from nodes.xroute.module.stake import STAKES
 from nodes.xroute.module.terms import Terms
 from nodes.xroute.policy.parser import parse
 from nodes.xroute.proofs import paths
+from nodes.xroute.proofs.build import Leg
 from nodes.xroute.proofs.messages import Mode
 from nodes.xroute.proofs.parcel import Parcel, packed
 from tests.support.ibc_chain import SECOND_NS, address
@@ -242,8 +243,8 @@ def made_up(world: World, mode: Mode = Mode.QUORUM, policy: str = ANY, end_s: in
     return Parcel.of(packed(honest.packet.sequence, envelope, end_s or honest.packet.timeout_timestamp))
 
 
-def contradict(world: World, parcel: Parcel) -> TxResult:
-    proof = world.proof("cba", parcel.packet, parcel.commitment_key, with_validators=True)
+def contradict(world: World, parcel: Parcel, legs: tuple[Leg, ...] = ()) -> TxResult:
+    proof = world.proof("cba", parcel.packet, parcel.commitment_key, with_validators=True, legs=legs)
     return world["c"].do("alice", MsgContradict(parcel.id, proof.encode(), address("alice")))
 
 
@@ -271,13 +272,35 @@ def test_a_quorum_cannot_hide_behind_a_policy_that_no_route_satisfies() -> None:
 
 
 def test_a_route_that_contradicts_satisfies_the_receivers_minimum() -> None:
-    demanding = parse("xroute/1; require mode {e2e, quorum}; require each chain nakamoto >= 1000")
+    demanding = parse("xroute/1; require mode {e2e, quorum}; require each hop freshness <= 20s")
     world = with_stakes(World(LINE, {"c": Terms(minimum={"transfer": demanding})}), "c")
     parcel = made_up(world)
     assert not world["c"].do("relayer", announcement(world, parcel, "xroute/1", "voter", "other")).code
-    refused = contradict(world, parcel)
+    older = world.legs("cba")
+    world["c"].blocks(30)
+    refused = contradict(world, parcel, older)
     assert (refused.code, "clause" in refused.log) == (108, True), refused.log
     assert world["c"].staked() == 3000
+
+
+def test_nothing_is_believed_of_a_chain_that_no_route_leads_to() -> None:
+    """No route could contradict it: whoever has a quorum could make up chains, and their coins."""
+    world = with_stakes(World(LINE, {"c": TERMS}), "c")
+    node, true = world["c"], made_up(world)
+    envelope = replace(true.envelope, source=b"\xee" * 32)
+    nowhere = Parcel.of(packed(true.packet.sequence, envelope, true.packet.timeout_timestamp))
+    announced = announcement(world, nowhere, ANY, "voter", "other")
+    for each in (announced, replace(announced, proof=b"")):  # the proof is of a route to a
+        refused = node.do("relayer", each)
+        assert (refused.codespace, refused.code) == ("xroute", 107), refused.log
+    announced = announcement(world, true, ANY, "voter", "other")
+    assert node.do("relayer", replace(announced, proof=b"")).code == 107
+    node.must("relayer", announced)
+    another = announcement(world, made_up(world), ANY, "voter", "other")
+    node.must("relayer", replace(another, proof=b""))
+    world.wait_until(world.clock.now_ns // SECOND_NS + book.SUPPLIED_S)
+    later = announcement(world, made_up(world), ANY, "voter", "other")
+    assert node.do("relayer", replace(later, proof=b"")).code == 107
 
 
 def test_a_quorum_that_dates_a_message_ahead_can_be_contradicted_until_after_that() -> None:
@@ -302,10 +325,11 @@ def test_what_was_announced_is_dropped_once_it_can_no_longer_arrive() -> None:
     world.wait_until(begin_s + 190)
     assert records(node.context(), b"announced/") == 3
     context = node.context()
+    supplied = records(context, b"reached/") + records(context, b"attr/")
     context.time_ns = (begin_s + 200) * SECOND_NS
     for left in (2, 1, 1):
         book.drop_ended(context, 1)
-        assert (records(context, b"announced/"), records(context, b"ends/")) == (left, left)
+        assert (records(context, b"announced/"), records(context, b"ends/")) == (left, supplied + left)
     world.wait_until(begin_s + 220)
     assert records(node.context(), b"announced/") == 1
     world.wait_until(begin_s + 300 + LONGEST_TIMEOUT_S)
@@ -318,9 +342,7 @@ def test_an_honest_quorum_cannot_be_contradicted() -> None:
     parcel = world.send("a", "c", mode=Mode.QUORUM)
     assert not world["c"].do("relayer", announcement(world, parcel, "xroute/1", "voter", "other")).code
     assert contradict(world, parcel).code == NO_CONTRADICTION.code
-    proof = world.proof("cba", parcel.packet, parcel.commitment_key, with_validators=True, legs=before)
-    older = world["c"].do("alice", MsgContradict(parcel.id, proof.encode(), address("alice")))
-    assert older.code == NO_CONTRADICTION.code, "a had not sent it yet"
+    assert contradict(world, parcel, before).code == NO_CONTRADICTION.code, "a had not sent it yet"
     assert world["c"].staked() == 3000
 
 
