@@ -151,7 +151,7 @@ class World:
 
     def pump(self, name: str) -> None:
         """Keep what a relayer wants kept, then take its calls."""
-        records, calls = self.relayers[name].take()
+        records, calls = self.relayers[name].book.take(), self.relayers[name].take()
         self.disks[name].apply(records)
         self.open += [(name, ticket, each) for ticket, each in calls]
 

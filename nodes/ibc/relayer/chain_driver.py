@@ -9,13 +9,13 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 from math import inf
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from emulator.model.errors import Unfit
 from emulator.sdk.driver import Driver
 from emulator.sdk.node import NodeContext
 from nodes.ibc.relayer.calls import Call, Unanswered
-from nodes.ibc.relayer.clock import Clock
+from nodes.ibc.relayer.chain_core import ChainCore
 from nodes.ibc.relayer.core import ChainSettings
 from nodes.ibc.relayer.rpc import Connection, answered, chain_id_of
 from nodes.ibc.relayer.signer import Terms
@@ -23,19 +23,7 @@ from nodes.ibc.relayer.signer import Terms
 __all__ = ["ChainDriver"]
 
 
-class Core(Protocol):
-    """What asks chains."""
-
-    clock: Clock  # of the machine, as the chains' clocks are
-
-    @property
-    def next_deadline_ns(self) -> float: ...
-    def tick(self, now_ns: int) -> None: ...
-    def announce(self, chain: str, height: int) -> None: ...
-    def answer(self, ticket: int, answers: Sequence[Any] | Unanswered) -> None: ...
-
-
-C = TypeVar("C", bound=Core)
+C = TypeVar("C", bound=ChainCore)
 
 
 class ChainDriver(Generic[C]):

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from emulator.sdk.disk import Disk, Record
+from emulator.sdk.disk import Disk
 from nodes.ibc.comet.commits import SignatureCache
 from nodes.ibc.relayer.book import Book
-from nodes.ibc.relayer.calls import Block, BlockAt, Blocked, Call, Flow, StatusOf, Unanswered, Wait
+from nodes.ibc.relayer.calls import Block, BlockAt, Blocked, Flow, StatusOf, Unanswered, Wait
+from nodes.ibc.relayer.chain_core import ChainCore
 from nodes.ibc.relayer.clearing import clear
 from nodes.ibc.relayer.clients import Client
-from nodes.ibc.relayer.clock import Clock
 from nodes.ibc.relayer.events import ChannelClosed, ClientReplaced, ClientSeen, PacketSeen, Spent, read
 from nodes.ibc.relayer.follow import BATCH, Followed
 from nodes.ibc.relayer.handshake import close_v1, find_v1, open_v1
@@ -27,7 +26,6 @@ from nodes.ibc.relayer.opening import ClientTerms, Side, find_v2, open_v2, recov
 from nodes.ibc.relayer.packets import End, Happened, Packet, State
 from nodes.ibc.relayer.paths import Path
 from nodes.ibc.relayer.signer import Signer, Terms
-from nodes.ibc.relayer.tasks import Tasks
 from nodes.ibc.relayer.watch import Watch, misbehaviour
 
 MOST_ROUNDS = 4  # of one direction at once: while one waits for its block, others take their proofs
@@ -74,13 +72,12 @@ class OpenPath:
         self.corrected = 0  # packets that clearing found wrong in the book
 
 
-class Relayer:
-    """One relayer. Drive it by `tick`, `announce`, `answer`; carry out what `take` gives."""
+class Relayer(ChainCore):
+    """One relayer. Records that `book.take` gives are to be kept before the calls are made that `take` gives."""
 
     def __init__(self, settings: Settings, disk: Disk, now_ns: int) -> None:
+        super().__init__(now_ns)
         self.settings = settings
-        self.clock = Clock(now_ns)
-        self.tasks = Tasks(self.clock)
         self.book = Book(disk)
         self.malformed = 0  # events
         self.relayed: list[Relayed] = []  # since they were last taken
@@ -91,13 +88,10 @@ class Relayer:
         self.clients: dict[tuple[str, str], Client] = {}  # by host and name
         self.ends: dict[str, tuple[End, End]] = {}  # by an end's name: the end, and the other one
         self._cache = SignatureCache()
-        self.chains: dict[str, Followed] = {}
         self.signers: dict[str, Signer] = {}
         for chain in settings.chains:
-            height = self.book.cursors.get(chain.name, 0)
-            self.chains[chain.name] = Followed(chain.name, height, self.clock, self._read, self._gap)
-            self.signers[chain.name] = Signer(chain.terms, chain.keys, self.clock, self.chains[chain.name])
-            self.tasks.add(f"follow {chain.name}", self.chains[chain.name].run())
+            followed = self.follow(chain.name, self.book.cursors.get(chain.name, 0), self._read, self._gap)
+            self.signers[chain.name] = Signer(chain.terms, chain.keys, self.clock, followed)
             self.tasks.add(f"weigh {chain.name}", self.signers[chain.name].weigh())
         self._watch = Watch(self.clients, self.signers, self.notes, self.clock)
         for ends in self.book.paths.values():
@@ -105,29 +99,6 @@ class Relayer:
         for path in settings.paths:
             self.tasks.add(f"path {path.name}", self._path(path))
         self.tasks.turn()
-
-    def tick(self, now_ns: int) -> None:
-        """It is that late."""
-        self.clock.tell(now_ns)
-        self.tasks.turn()
-
-    def announce(self, chain: str, height: int) -> None:
-        """A chain has a new block."""
-        self.chains[chain].announce(height)
-        self.tasks.turn()
-
-    def answer(self, ticket: int, answers: Sequence[Any] | Unanswered) -> None:
-        """The answers to calls, in their order."""
-        self.tasks.answer(ticket, answers)
-        self.tasks.turn()
-
-    def take(self) -> tuple[list[Record], list[tuple[int, tuple[Call, ...]]]]:
-        """Records to keep, and calls to make then, each set with its ticket."""
-        return self.book.take(), self.tasks.take()
-
-    @property
-    def next_deadline_ns(self) -> float:
-        return self.tasks.next_deadline_ns
 
     def clear(self, path: str) -> bool:
         """Compare the book with the chains now, and take up what is parked on a path; whether there is such a path."""

@@ -95,7 +95,7 @@ class Relayer(Node):
 
     def _carry_out(self, core: Core) -> None:
         """Keep what is to be kept, then make the calls."""
-        records, calls = core.take()
+        records, calls = core.book.take(), core.take()
         for relayed in core.relayed:
             if relayed.sent_ns:
                 late_s = (self._chains.now_ns() - relayed.sent_ns) / 1e9

@@ -15,7 +15,6 @@ from nodes.ibc.core.errors import AbciError
 from nodes.ibc.core.identifiers import check_client
 from nodes.ibc.proto.comet import Validator
 from nodes.ibc.proto.ibc import Height
-from nodes.ibc.proto.scalars import WireError
 from nodes.ibc.proto.wire import (
     Message,
     enum,
@@ -28,6 +27,7 @@ from nodes.ibc.proto.wire import (
     uint32,
     uint64,
 )
+from nodes.xroute.encodings import decoded
 from nodes.xroute.identity import IDENTITY_BYTES
 from nodes.xroute.keys import PUBLIC_BYTES, SIGNATURE_BYTES, Key, is_signed
 
@@ -163,13 +163,7 @@ class Advertisement:
 
 def read(kind: type[Ad], data: bytes) -> Advertisement:
     """An advertisement of its encoding, whose signature is still to be checked. AdvertisementError for other bytes."""
-    if len(data) > MOST_AD_BYTES:
-        raise AdvertisementError(f"advertisement of {len(data)} bytes", f"at most {MOST_AD_BYTES}")
-    try:
-        ad = kind.decode(data)
-    except WireError as error:
-        raise AdvertisementError(error.found, error.expected) from None
-    return _advertisement(ad, data)
+    return _advertisement(decoded(kind, data, MOST_AD_BYTES, AdvertisementError), data)
 
 
 def issued(ad: Ad, key: Key, seq: int, now_ms: int) -> Advertisement:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from nodes.ibc.proto.scalars import WireError
 from nodes.ibc.proto.wire import Message, enum, message, octets
-from nodes.xroute.flooding.ads import Advertisement, AdvertisementError, ChainAd, EdgeAd, read
+from nodes.xroute.encodings import decoded
+from nodes.xroute.flooding.ads import MOST_AD_BYTES, Advertisement, AdvertisementError, ChainAd, EdgeAd, read
 
 __all__ = ["AdKind", "Equivocation", "origin_of_evidence", "verify_equivocation"]
 
@@ -56,7 +56,4 @@ def verify_equivocation(evidence: Equivocation) -> bytes:
 
 def origin_of_evidence(data: bytes) -> bytes:
     """The public key of the relayer against which these bytes are evidence. AdvertisementError for other bytes."""
-    try:
-        return verify_equivocation(Equivocation.decode(data))
-    except WireError as error:
-        raise AdvertisementError(error.found, error.expected) from None
+    return verify_equivocation(decoded(Equivocation, data, 3 * MOST_AD_BYTES, AdvertisementError))

@@ -6,10 +6,9 @@ anchor, and is there from the second block on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any as Anything
 from typing import TypeVar
 
 from nodes.ibc.chain.bank import Bank
@@ -23,6 +22,7 @@ from nodes.ibc.core.transfer import PORT as TRANSFER
 from nodes.ibc.proto.ibc import Height, MsgRecoverClient, MsgSubmitMisbehaviour, MsgUpdateClient
 from nodes.ibc.proto.wire import Message
 from nodes.xroute import gas
+from nodes.xroute.handlers import Handlers
 from nodes.xroute.identity import ANCHOR_HEIGHT, identity
 from nodes.xroute.module import book, fees, messages
 from nodes.xroute.module.book import Sent
@@ -72,7 +72,7 @@ class Xroute:
             context.ibc.set(paths.TRANSIT, self.terms.transit.encode())
 
 
-class XrouteModule:
+class XrouteModule(Handlers):
     """The messages of `messages` on a chain, and those of IBC about clients: who brought a height, who misbehaved."""
 
     def __init__(
@@ -83,35 +83,30 @@ class XrouteModule:
         self._bank = bank
         incoming, stakes = Incoming(applications, terms), Stakes(bank, terms)
         outgoing, quorum = Outgoing(applications, bank, terms), Quorum(incoming, stakes, terms)
-        self._handlers: dict[type[Message], Callable[[Context, Anything], Message]] = {
-            MsgUpdateClient: self._update,
-            MsgSubmitMisbehaviour: self._misbehave,
-            MsgRecoverClient: self._recover,
-            messages.MsgSend: outgoing.send,
-            messages.MsgDeliver: incoming.deliver,
-            messages.MsgAcknowledge: outgoing.acknowledge,
-            messages.MsgTimeout: outgoing.timeout,
-            messages.MsgDeliverByQuorum: quorum.announce,
-            messages.MsgRelease: quorum.release,
-            messages.MsgContradict: quorum.contradict,
-            messages.MsgDeliverByModel: Model(incoming, terms).deliver,
-            messages.MsgStake: stakes.stake,
-            messages.MsgUnstake: stakes.unstake,
-            messages.MsgSlash: stakes.slash,
-            messages.MsgPublishTransit: self._publish,
-        }
-
-    def handles(self, message: Message) -> bool:
-        return type(message) in self._handlers
-
-    def signer(self, message: Message) -> str:
-        address: str = getattr(message, "signer")  # noqa: B009 - all of them have one
-        return address
+        super().__init__(
+            {
+                MsgUpdateClient: self._update,
+                MsgSubmitMisbehaviour: self._misbehave,
+                MsgRecoverClient: self._recover,
+                messages.MsgSend: outgoing.send,
+                messages.MsgDeliver: incoming.deliver,
+                messages.MsgAcknowledge: outgoing.acknowledge,
+                messages.MsgTimeout: outgoing.timeout,
+                messages.MsgDeliverByQuorum: quorum.announce,
+                messages.MsgRelease: quorum.release,
+                messages.MsgContradict: quorum.contradict,
+                messages.MsgDeliverByModel: Model(incoming, terms).deliver,
+                messages.MsgStake: stakes.stake,
+                messages.MsgUnstake: stakes.unstake,
+                messages.MsgSlash: stakes.slash,
+                messages.MsgPublishTransit: self._publish,
+            }
+        )
 
     def deliver(self, context: Context, message: Message) -> Message:
         context.spend(gas.PROOF_BYTE * len(getattr(message, "proof", b"")))
         try:
-            response = self._handlers[type(message)](context, message)
+            response = super().deliver(context, message)
         except RouteRejected as error:
             raise rejection(error) from None
         if not isinstance(message, OF_CLIENTS):

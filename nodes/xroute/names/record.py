@@ -12,7 +12,6 @@ from enum import IntEnum
 from emulator.model.errors import Unfit
 from nodes.ibc.comet.light import MOST_CHAIN_ID, is_trust_level
 from nodes.ibc.proto.ibc import Fraction
-from nodes.ibc.proto.scalars import WireError
 from nodes.ibc.proto.wire import (
     Message,
     delimited,
@@ -26,6 +25,7 @@ from nodes.ibc.proto.wire import (
     uint32,
     uint64,
 )
+from nodes.xroute.encodings import decoded
 from nodes.xroute.identity import ANCHOR_HEIGHT, ChainIdentity, identity
 from nodes.xroute.keys import PUBLIC_BYTES
 from nodes.xroute.names.labels import checked_name
@@ -114,12 +114,7 @@ class Record(Message):
 
 def read(data: bytes) -> Record:
     """The record of an encoding. RecordError for other bytes, and for records that contradict their kind."""
-    if len(data) > MOST_RECORD_BYTES:
-        raise RecordError(f"record of {len(data)} bytes", f"at most {MOST_RECORD_BYTES}")
-    try:
-        record = Record.decode(data)
-    except WireError as error:
-        raise RecordError(error.found, error.expected) from None
+    record = decoded(Record, data, MOST_RECORD_BYTES, RecordError)
     _check(record)
     return record
 

@@ -8,10 +8,9 @@ A name is committed to first, as a hash, and revealed some blocks later: who see
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any as Anything
 
 from nodes.ibc.chain.bank import Bank
 from nodes.ibc.chain.keys import module_address
@@ -21,6 +20,7 @@ from nodes.ibc.core.router import Router
 from nodes.ibc.core.state import Context, Store, write_number
 from nodes.ibc.proto.wire import Message, delimited
 from nodes.xroute import gas
+from nodes.xroute.handlers import Handlers
 from nodes.xroute.keys import is_signed
 from nodes.xroute.names import errors, messages
 from nodes.xroute.names.binding import bind
@@ -78,29 +78,21 @@ def commitment(name: str, salt: bytes, owner: bytes) -> bytes:
     return sha256(b"xname-commit-1" + delimited(name.encode()) + delimited(salt) + owner).digest()
 
 
-class NamesModule:
+class NamesModule(Handlers):
     """The messages of `messages` on a chain."""
 
     def __init__(self, clients: ClientKeeper, bank: Bank, terms: Terms) -> None:
+        super().__init__(
+            {
+                messages.MsgCommit: self._commit,
+                messages.MsgReveal: self._reveal,
+                messages.MsgUpdate: self._update,
+                messages.MsgBindClient: self._bind,
+            }
+        )
         self._clients = clients
         self._bank = bank
         self._terms = terms
-        self._handlers: dict[type[Message], Callable[[Context, Anything], Message]] = {
-            messages.MsgCommit: self._commit,
-            messages.MsgReveal: self._reveal,
-            messages.MsgUpdate: self._update,
-            messages.MsgBindClient: self._bind,
-        }
-
-    def handles(self, message: Message) -> bool:
-        return type(message) in self._handlers
-
-    def signer(self, message: Message) -> str:
-        address: str = getattr(message, "signer")  # noqa: B009 - all of them have one
-        return address
-
-    def deliver(self, context: Context, message: Message) -> Message:
-        return self._handlers[type(message)](context, message)
 
     def rehearse(self, context: Context, message: Message) -> Message | None:
         return None

@@ -11,19 +11,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from math import inf
-from typing import Any
 
 from nodes.ibc.proto.ibc import MsgRecoverClient, MsgRegisterCounterparty
-from nodes.ibc.relayer.calls import Block, Blocked, Call, Flow, Unanswered, Wait
-from nodes.ibc.relayer.clock import Clock
+from nodes.ibc.relayer.calls import Block, Blocked, Flow, Unanswered, Wait
+from nodes.ibc.relayer.chain_core import ChainCore
 from nodes.ibc.relayer.core import ChainSettings
 from nodes.ibc.relayer.events import ClientSeen, Spent
 from nodes.ibc.relayer.events import read as read_clients
-from nodes.ibc.relayer.follow import Followed
 from nodes.ibc.relayer.opening import ClientTerms, Side, sent
 from nodes.ibc.relayer.signer import Signer
 from nodes.ibc.relayer.submission import Outcome
-from nodes.ibc.relayer.tasks import Tasks
 from nodes.xroute.flooding.ads import Ad
 from nodes.xroute.flooding.database import Database
 from nodes.xroute.flooding.exchange import advertised, with_told
@@ -75,23 +72,22 @@ class Settings:
     prove_s: float = inf  # … or takes so long for each
 
 
-class Relayer:
-    """One relayer. Drive it by `tick`, `announce`, `answer`; carry out what `take` gives."""
+class Relayer(ChainCore):
+    """One relayer."""
 
     def __init__(self, settings: Settings, now_ns: int, stakes: Stakes | None = None) -> None:
         """`stakes`, none yet, are read from the chains' blocks."""
+        super().__init__(now_ns)
         self.settings = settings
-        self.clock = Clock(now_ns)
-        self.tasks = Tasks(self.clock)
         self.jobs = Jobs(settings.turns, settings.prove_s * 1e9 if settings.model_key else inf)
         self.stakes = Stakes() if stakes is None else stakes
         self.malformed = 0  # events
         self.rerouted = 0  # jobs that were tried on another route than before
         self.latency_s: list[float] = []  # of messages that were settled, since it was last emptied
         self.notes: list[tuple[str, str]] = []  # what a person should know: kind and words
-        self.chains = {each.name: Followed(each.name, 0, self.clock, self._read, self._gap) for each in settings.chains}
         self.signers = {
-            each.name: Signer(each.terms, each.keys, self.clock, self.chains[each.name]) for each in settings.chains
+            each.name: Signer(each.terms, each.keys, self.clock, self.follow(each.name, 0, self._read, self._gap))
+            for each in settings.chains
         }
         self.network = Network(self.chains, settings.names)
         self.measured = Measured(settings.block_gas)
@@ -111,33 +107,8 @@ class Relayer:
         self._is_changed = True  # the network, since it was last asked for
         self._last: dict[Job, Legs] = {}  # the route that a job was last tried on
         self._accused: set[bytes] = set()  # relayers that are shown to have contradicted themselves
-        for name, followed in self.chains.items():
-            self.tasks.add(f"follow {name}", followed.run())
         self.tasks.add("begin", self._begin())
         self.tasks.turn()
-
-    def tick(self, now_ns: int) -> None:
-        """It is that late."""
-        self.clock.tell(now_ns)
-        self.tasks.turn()
-
-    def announce(self, chain: str, height: int) -> None:
-        """A chain has a new block."""
-        self.chains[chain].announce(height)
-        self.tasks.turn()
-
-    def answer(self, ticket: int, answers: Sequence[Any] | Unanswered) -> None:
-        """The answers to calls, in their order."""
-        self.tasks.answer(ticket, answers)
-        self.tasks.turn()
-
-    def take(self) -> list[tuple[int, tuple[Call, ...]]]:
-        """Calls to make, each set with its ticket."""
-        return self.tasks.take()
-
-    @property
-    def next_deadline_ns(self) -> float:
-        return self.tasks.next_deadline_ns
 
     def advertised(self) -> Iterator[Ad]:
         """What it has to say to other relayers."""
