@@ -24,7 +24,8 @@ STATIONS = (
 """Places of chains, in turn; the first five stand for the five regions."""
 GROUND_RATE = "1 Gbit/s"  # of a ground station, up and down, as of satellites among themselves
 POWER = 10  # of each validator
-LEAST_LOAD_S = {"one process": 10.0, "processes": 25.0}  # until paths are open, on a busy machine of two cores
+START_S = {"one process": 5.0, "processes": 20.0}  # until relayers begin to open paths, on a busy machine of two cores
+OPENING_BLOCKS = {"v2": 5, "v1": 17}  # that opening takes, of however many paths
 AUDIT_S = 2.0  # before the end by which the audit has told
 
 
@@ -70,7 +71,8 @@ def _check(parameters: Parameters, options: RecipeOptions) -> None:
         raise ParameterError("load.hops", str(load.hops), f"at most {parameters.chains - 1}, with so many `chains`")
     if parameters.version == "v2" and load.hops > 1:
         raise ParameterError("load.hops", str(load.hops), "1 with IBC v2, whose packets are not forwarded")
-    least_s = LEAST_LOAD_S[parameters.validators]
+    opening = OPENING_BLOCKS["v1" if _version(parameters) else "v2"]
+    least_s = START_S[parameters.validators] + opening * parameters.block_s
     if load.drain_s + least_s > options.duration_s:
         raise ParameterError(
             "load.drain",
@@ -91,7 +93,7 @@ def _letter(number: int) -> str:
 
 
 def _version(parameters: Parameters) -> str:
-    """What names the version of IBC behind a path's two nodes."""
+    """What names the version of IBC behind a path's two nodes; nothing for v2."""
     forwards = parameters.load.hops > 1
     return " v1 transfer" if parameters.version == "v1" or forwards else ""
 

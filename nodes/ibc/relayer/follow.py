@@ -32,6 +32,7 @@ class Followed:
         self.time_ns = 0  # of that block
         self.chain_id = ""
         self.announced = 0  # the newest height that was heard of
+        self.heard_ns = 0  # when; it is read somewhat later
         self.reached = False  # it answered when it was last asked
         self.caught_up = False  # all that it had when it was reached has been read
         self.failures = 0
@@ -42,7 +43,8 @@ class Followed:
 
     def announce(self, height: int) -> None:
         """There is a block of this height."""
-        self.announced = max(self.announced, height)
+        if height > self.announced:
+            self.announced, self.heard_ns = height, self._clock.now_ns
 
     def run(self) -> Flow[None]:
         """Read blocks, for ever."""

@@ -20,8 +20,10 @@ from nodes.ibc.chain.bech32 import encode
 from nodes.ibc.chain.keys import AccountKey
 from nodes.ibc.chain.transactions import signed_transaction
 from nodes.ibc.proto import cosmos
-from nodes.ibc.proto.channel import MsgRecvPacketResponse, ResponseResultType
+from nodes.ibc.proto.channel import ResponseResultType
 from nodes.ibc.proto.cosmos_base import Coin
+from nodes.ibc.proto.scalars import WireError
+from nodes.ibc.proto.well_known import Any
 from nodes.ibc.proto.wire import Message
 from nodes.ibc.relayer.calls import Ask, Broadcast, Flow, TxResult, Unanswered, Wait, opened
 from nodes.ibc.relayer.clock import Clock
@@ -30,7 +32,6 @@ from nodes.ibc.relayer.submission import UNKNOWN, Outcome, Sent, Submission
 
 OUT_OF_GAS = ("sdk", 11)
 PATIENCE_BLOCKS = 2  # that come without a transaction, before the mempool is asked whether it has it
-_NOOP = MsgRecvPacketResponse(ResponseResultType.NOOP).encode()  # as in the answers to all messages about packets
 _FIRST_GAS = 40_000  # of a transaction beside its messages
 _MARGIN = 1.3  # of gas over what such messages used
 _WEIGH_S = 10.0  # between questions for balances
@@ -197,7 +198,7 @@ class Signer:
             return Outcome(UNKNOWN, "simulation", str(failure))
         if found.gas_info is None or found.result is None:
             raise Unanswered("a simulation without its result, or the gas that it used")
-        if any(each.value == _NOOP for each in found.result.msg_responses):  # they use less gas than others of a kind
+        if any(map(_did_nothing, found.result.msg_responses)):  # it would use less gas than others of its kind
             return Outcome(UNKNOWN, "simulation", "another relayer was faster", lost=True)
         self._learn(group, found.gas_info.gas_used)
         return None
@@ -225,6 +226,13 @@ class Signer:
         return signed_transaction(
             account.key, group, self.terms.chain_id, account.number, sequence, cosmos.Fee(coins, gas)
         )  # fmt: skip
+
+
+def _did_nothing(response: Any) -> bool:
+    """Whether a message did nothing, as another relayer's had done it before."""
+    with suppress(WireError):
+        return getattr(response.open(strict=False), "result", None) is ResponseResultType.NOOP
+    return False
 
 
 def _signed_by(message: Message, address: str) -> Message:

@@ -103,7 +103,6 @@ class Relayer(ChainCore):
         )  # fmt: skip
         self.down: dict[ChainIdentity, int] = {}  # chains that are stalled, and their last height
         self._unread: list[tuple[str, Block]] = []  # blocks from before the chains' identities were known
-        self._heard_ns: dict[str, int] = {}  # when a chain's last block was read
         self._is_changed = True  # the network, since it was last asked for
         self._last: dict[Job, Legs] = {}  # the route that a job was last tried on
         self._accused: set[bytes] = set()  # relayers that are shown to have contradicted themselves
@@ -276,7 +275,7 @@ class Relayer(ChainCore):
         """Chains that have told of no block for a while: they are used only where there is no other route."""
         since_ns = self.clock.now_ns - round(self.settings.stall_s * 1e9)
         identities = self.network.identities
-        return frozenset(identities[name] for name, heard_ns in self._heard_ns.items() if heard_ns < since_ns)
+        return frozenset(identities[name] for name, chain in self.chains.items() if chain.heard_ns < since_ns)
 
     def _stalled(self, chain: ChainIdentity) -> None:
         name = self.network.chain_of[chain]
@@ -321,7 +320,6 @@ class Relayer(ChainCore):
         self.notes.append(("again", f"{len(batch)} to {batch[0].work.value}: {reason}"))
 
     def _read(self, chain: str, block: Block) -> None:
-        self._heard_ns[chain] = self.clock.now_ns
         self.malformed += self.stakes.saw(chain, block)
         self.measured.saw(chain, block)
         if chain in self.network.identities:

@@ -183,8 +183,8 @@ class Rounds:
         name = self.network.chain_of[chain]
         followed = self.chains[name]
         while not done():
-            changed = partial(_is_above_or, followed, followed.height, done)
-            if not (yield Wait(changed, self.clock.after_s(self.stall_s))):
+            heard = partial(_has_more_or, followed, followed.announced, done)
+            if not (yield Wait(heard, followed.heard_ns + self.stall_s * 1e9)):
                 raise Stalled(chain, name)
 
     def _tracked(self, route: Legs, legs: Sequence[Leg]) -> list[tuple[str, int]]:
@@ -295,8 +295,8 @@ def _forget_oldest(known: dict[Anything, Anything]) -> None:
         del known[next(iter(known))]
 
 
-def _is_above_or(followed: Followed, height: int, done: Callable[[], bool]) -> bool:
-    return followed.height > height or done()
+def _has_more_or(followed: Followed, height: int, done: Callable[[], bool]) -> bool:
+    return followed.announced > height or done()
 
 
 def _is_at(followed: Followed, height: int) -> bool:

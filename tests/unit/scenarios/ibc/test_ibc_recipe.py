@@ -9,7 +9,8 @@ import pytest
 from emulator.model.tables import ParameterError, RecipeOptions
 from nodes.ibc.relayer.packets import End
 from scenarios.ibc.load import routes_from, share
-from scenarios.ibc.recipe import Parameters, compose, shares
+from scenarios.ibc.recipe import OPENING_BLOCKS, Parameters, compose, shares
+from tests.support.ibc_relayed import Node, World
 
 
 def composed(duration_s: float = 60.0, **given: Any) -> dict[str, Any]:
@@ -97,6 +98,8 @@ def test_faults_hit_the_first_relayers_and_chains() -> None:
         ({"chains": 3, "load": {"hops": 3}}, "load.hops"),
         ({"load": {"drain": "51 s"}}, "load.drain"),
         ({"load": {"drain": "36 s"}, "validators": "processes"}, "load.drain"),
+        ({"load": {"drain": "39 s"}, "version": "v1"}, "load.drain"),
+        ({"load": {"drain": "31 s"}, "block": "5 s"}, "load.drain"),
         ({"faults": {"relayers": 2}}, "faults.relayers"),
         ({"faults": {"chains": 3}}, "faults.chains"),
         ({"faults": {"chains": 1, "at": "58 s"}}, "faults.at"),
@@ -106,6 +109,13 @@ def test_what_cannot_be_is_refused_by_name(given: dict[str, Any], key: str) -> N
     with pytest.raises(ParameterError) as refused:
         composed(**given)
     assert refused.value.key == key
+
+
+@pytest.mark.parametrize(("version", "words"), [("v2", ""), ("v1", " v1 transfer")])
+def test_paths_are_open_after_as_many_blocks_as_is_said(version: str, words: str) -> None:
+    net = World({name: Node(name) for name in "abc"}, ("a b" + words, "b c" + words))
+    net.start("relayer-1")
+    assert net.until(net.is_open) == OPENING_BLOCKS[version]
 
 
 def test_a_chain_sends_as_often_to_each_other_one_and_hops_add_up() -> None:
