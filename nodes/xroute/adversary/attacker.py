@@ -89,39 +89,43 @@ class Attacker(Relayer):
     def _attack(self) -> Flow[None]:
         target = self.target
         fresh = f"require each hop freshness <= {target.fresh_s:g}s"
-        strict = f"xroute/1; require each transit nakamoto >= 2; {fresh}"
-        yield Wait(lambda: self.is_ready and len(list(self._routes())) > 1)
+        strict = f"xroute/1; require each transit nakamoto >= 2; {fresh}; {_UNLIKED}"
         short = f"xroute/1; limit hops 2; {fresh}; {_UNLIKED}"
-        terms = (f"{strict}; {_UNLIKED}", target.lasts_s), (short, target.timeout_s)
+        yield Wait(lambda: self.is_ready and len(list(self._routes())) > 1)
+        terms = (strict, target.lasts_s), (short, target.timeout_s)
         first, late = yield from self._send(target.source, terms)
-        routes = sorted(self._routes(), key=len)
-        judged = replace(first, policy=parse(strict))
-        honest = next(route for route in routes if self.choice.complies(judged, route))
-        weak = next(route for route in routes if not self.choice.complies(judged, route))
+        honest, weak = self._honest_and_weak(first)
         _, _, other = yield from self._prove(first, weak)
         legs, sets, proof = yield from self._prove(first, honest)
         long = yield from self.rounds.proof(late, legs, sets)
         built_ns = self.clock.now_ns
-        excluded = _by(Check.CLAUSE)
-        forged = [(name, _by(each.check), each.forge(proof, other)) for name, each in FORGERIES.items()]
-        forged.append(("a transit that the policy excludes", excluded, other.encode()))
-        forged.append(("more hops than the policy allows", excluded, long.encode()))
-        yield from self._play_all(forged)
+        yield from self._play_all(_forged(proof, other, long))
         yield from self._play("a message to another chain", _by(Check.NAME), proof.encode(), legs[1].chain)
         yield from self._play_twice(first, weak)
         if target.fork:
-            yield from self._play_fork(f"{strict}; {_UNLIKED}")
+            yield from self._play_fork(strict)
         yield Wait(lambda: False, built_ns + (target.fresh_s + 1) * 1e9)
-        yield from self._play("a state that is stale but trusted", excluded, proof.encode())
+        yield from self._play("a state that is stale but trusted", _by(Check.CLAUSE), proof.encode())
         yield Wait(lambda: late.work is not Work.DELIVER or not self.jobs.holds(late))
         yield from self._play("a message after its timeout", _by(Check.TIMEOUT), long.encode())
-        _, _, again = yield from self._prove(first, honest, anew=True)
-        yield from self._play("the honest proof", ACCEPTED, again.encode())
-        yield Wait(lambda: not self.jobs.holds(first))
-        yield from self._play("the same proof again", REDUNDANT, again.encode())
-        yield from self._play("the message again by another route", REDUNDANT, other.encode())
+        yield from self._play_true(first, honest, other)
         yield from self._settle(honest, weak)
         self.done = True
+
+    def _honest_and_weak(self, job: Job) -> tuple[Legs, Legs]:
+        """The shortest route that satisfies a job's policy, and the shortest that does not."""
+        judged = replace(job, policy=replace(job.policy, limits=()))  # but for what keeps others from delivering it
+        routes = sorted(self._routes(), key=len)
+        honest = next(route for route in routes if self.choice.complies(judged, route))
+        return honest, next(route for route in routes if not self.choice.complies(judged, route))
+
+    def _play_true(self, job: Job, honest: Legs, other: RouteProof) -> Flow[None]:
+        """What has to be accepted, and then does nothing again."""
+        _, _, proof = yield from self._prove(job, honest, anew=True)
+        yield from self._play("the honest proof", ACCEPTED, proof.encode())
+        yield Wait(lambda: not self.jobs.holds(job))
+        yield from self._play("the same proof again", REDUNDANT, proof.encode())
+        yield from self._play("the message again by another route", REDUNDANT, other.encode())
 
     def _play_twice(self, job: Job, route: Legs) -> Flow[None]:
         """A route that goes forth, back, and forth again."""
@@ -239,6 +243,16 @@ class Attacker(Relayer):
                         yield from beyond((*route, edge), (*passed, edge.tracked))
 
         return beyond((), (destination,))
+
+
+def _forged(proof: RouteProof, other: RouteProof, long: RouteProof) -> list[tuple[str, Refusal, bytes]]:
+    """Deliveries of one message by an honest proof that was changed, and by routes that its policy excludes."""
+    changed = [(name, _by(each.check), each.forge(proof, other)) for name, each in FORGERIES.items()]
+    return [
+        *changed,
+        ("a transit that the policy excludes", _by(Check.CLAUSE), other.encode()),
+        ("more hops than the policy allows", _by(Check.CLAUSE), long.encode()),
+    ]
 
 
 def _by(check: Check) -> Refusal:

@@ -25,7 +25,7 @@ from nodes.xroute.names.record import Record, sign_bytes
 from nodes.xroute.names.registry import Terms, commit_key, commitment, lease_key
 from nodes.xroute.names.resolver import Outcome, RegistryChain, Resolution, Resolver
 
-__all__ = ["known", "prove", "register", "resolver_by_own_nodes"]
+__all__ = ["known", "prove", "register", "trusting_resolver"]
 
 _NS = 10**9
 
@@ -53,10 +53,11 @@ def register(registry: Side, record: Record, term_s: int, key: Key, above: Key, 
     yield from sent(registry.signer, [MsgReveal(record.encode(), salt, signature, consent, "")], registry.signer.first)
 
 
-def resolver_by_own_nodes(
+def trusting_resolver(
     roots: Mapping[str, RegistryChain], bound: Mapping[ChainIdentity, str], most_age_ns: int
 ) -> Resolver:
-    """For `prove` and `known`: it has a cache of its own. `roots` are by zone, `bound` as for any Resolver."""
+    """For `prove` and `known`: it trusts the nodes that are asked, and has a cache of its own. `roots` are by zone,
+    `bound` as for any Resolver."""
     return Resolver(_OwnNodes(), {zone: (root,) for zone, root in roots.items()}, bound, Cache(), most_age_ns)
 
 

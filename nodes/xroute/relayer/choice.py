@@ -51,12 +51,12 @@ class Choice:
     def route(self, job: Job, down: Set[ChainIdentity]) -> Legs | None:
         """The route for a job; None where there is no compliant one without the chains that are down, or avoided, and
         as long as it is not known what the names in the policy stand for."""
-        said = self._names.said(self._network.chain_of[job.near], job.policy)
-        if said is None:
+        resolved = self._names.resolved(self._network.chain_of[job.near], job.policy)
+        if resolved is None:
             return None
         if job.parcel.envelope.mode is Mode.HOP:
             return self._single(job, down)
-        best = self._best(job, said.policy, frozenset(down | job.avoided))
+        best = self._best(job, resolved.policy, frozenset(down | job.avoided))
         chosen = best.choose(job.message_id)
         return None if chosen is None else chosen.edges
 

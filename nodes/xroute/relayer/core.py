@@ -30,6 +30,7 @@ from nodes.xroute.module.errors import NAME_REJECTED
 from nodes.xroute.module.messages import MsgPublishTransit, MsgSlash, MsgStake
 from nodes.xroute.relayer.ballots import Ballots
 from nodes.xroute.relayer.choice import Choice, Legs
+from nodes.xroute.relayer.clients import Clients
 from nodes.xroute.relayer.events import Settled, read
 from nodes.xroute.relayer.jobs import Job, Jobs
 from nodes.xroute.relayer.measure import Measured
@@ -91,15 +92,15 @@ class Relayer(ChainCore):
         }
         self.network = Network(self.chains, settings.names)
         self.measured = Measured(settings.block_gas)
+        self.clients = Clients(self.clock)
         self.names = Names(
-            settings.registries, self.network, self.chains, self.signers, lambda *of: self.rounds.client(*of),
-            self.clock, self.notes,
+            settings.registries, self.network, self.chains, self.signers, self.clients, self.clock, self.notes
         )  # fmt: skip
         self.choice = Choice(self.network, self.names)
         self.ballots = Ballots(settings.key, self.network, self.jobs, self.choice, self.stakes, self.clock)
         self.rounds = Rounds(
-            self.network, self.jobs, self.chains, self.signers, self.clock, self.tasks, settings.stall_s, self.ballots,
-            self.names, settings.block_gas // _TRANSACTIONS, settings.model_key,
+            self.network, self.jobs, self.chains, self.signers, self.clients, self.clock, self.tasks, settings.stall_s,
+            self.ballots, self.names, settings.block_gas // _TRANSACTIONS, settings.model_key,
         )  # fmt: skip
         self.down: dict[ChainIdentity, int] = {}  # chains that are stalled, and their last height
         self._unread: list[tuple[str, Block]] = []  # blocks from before the chains' identities were known
@@ -218,30 +219,37 @@ class Relayer(ChainCore):
             if chosen is None:
                 continue
             route, batch = chosen
-            changed = sum(self._last.get(job, route) != route for job in batch)
-            if changed:
-                self.rerouted += changed
-                transits = ", ".join(self.network.chain_of[edge.tracked] for edge in route[:-1])
-                self.notes.append(
-                    ("rerouted", f"{changed} to {batch[0].work.value} {f'over {transits}' if transits else 'directly'}")
-                )
+            self._count_rerouted(route, batch)
             for job in batch:
                 job.busy = True
                 self._last[job] = route
             try:
-                outcomes = yield from self.rounds.run(route, batch)
-            except Stalled as failure:
-                self._stalled(failure.chain)
-                self._put_off(batch, str(failure), 0.0)
-            except (Unanswered, Blocked) as failure:
-                self._suspect(route)
-                self._put_off(batch, str(failure), _RETRY_S)
-            else:
-                for job, outcome in outcomes:
-                    self._done(route, job, outcome)
+                yield from self._try(route, batch)
             finally:
                 for job in batch:
                     job.busy = False
+
+    def _count_rerouted(self, route: Legs, batch: Sequence[Job]) -> None:
+        changed = sum(self._last.get(job, route) != route for job in batch)
+        if changed:
+            self.rerouted += changed
+            transits = ", ".join(self.network.chain_of[edge.tracked] for edge in route[:-1])
+            way = f"over {transits}" if transits else "directly"
+            self.notes.append(("rerouted", f"{changed} to {batch[0].work.value} {way}"))
+
+    def _try(self, route: Legs, batch: Sequence[Job]) -> Flow[None]:
+        """One round, and what becomes of its jobs."""
+        try:
+            outcomes = yield from self.rounds.run(route, batch)
+        except Stalled as failure:
+            self._stalled(failure.chain)
+            self._put_off(batch, str(failure), 0.0)
+        except (Unanswered, Blocked) as failure:
+            self._suspect(route)
+            self._put_off(batch, str(failure), _RETRY_S)
+        else:
+            for job, outcome in outcomes:
+                self._done(route, job, outcome)
 
     def _next(self, near: ChainIdentity) -> tuple[Legs, list[Job]] | None:
         """The oldest job for a chain that can be tried now, its route, and other jobs that take the same."""
@@ -250,9 +258,9 @@ class Relayer(ChainCore):
         down = self._down()
         silent = down | self._silent()
         for job in self.jobs.of(near, self.clock.now_ns):
-            route = (
-                (self.choice.route(job, silent) or self.choice.route(job, down)) if self.rounds.needs_route(job) else ()
-            )
+            route: Legs | None = ()
+            if self.rounds.needs_route(job):
+                route = self.choice.route(job, silent) or self.choice.route(job, down)
             if route is None:
                 job.due_ns = self.clock.after_s(_RETRY_S)
                 if job.attempts:  # it has failed on the others: they are all that is left
@@ -302,7 +310,7 @@ class Relayer(ChainCore):
             self._put_off([job], outcome.log, _RETRY_S)
         else:
             if NAME_REJECTED.phrase in outcome.log:  # a simulation gives words alone
-                self.names.doubt(self.network.chain_of[job.near])
+                self.names.forget(self.network.chain_of[job.near])
             if job.attempts:  # it was alone in its transaction: the route is to blame
                 job.avoided |= {edge.tracked for edge in route[:-1]}
             self._again(job, outcome.log)

@@ -7,13 +7,12 @@ than half a minute, or than the record's TTL where that is shorter.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from nodes.ibc.proto.ibc import Height
 from nodes.ibc.relayer.calls import Blocked, Flow, Unanswered, Wait
-from nodes.ibc.relayer.clients import Client
 from nodes.ibc.relayer.clock import Clock
 from nodes.ibc.relayer.follow import Followed
 from nodes.ibc.relayer.opening import sent
@@ -21,7 +20,7 @@ from nodes.ibc.relayer.signer import Signer
 from nodes.xroute.identity import ChainIdentity
 from nodes.xroute.names.evidence import Refused
 from nodes.xroute.names.labels import zone_of
-from nodes.xroute.names.procedures import known, prove, resolver_by_own_nodes
+from nodes.xroute.names.procedures import known, prove, trusting_resolver
 from nodes.xroute.names.record import Kind, identity_of
 from nodes.xroute.names.resolver import Outcome, RegistryChain, Resolver
 from nodes.xroute.names.verifier import ResolvedName
@@ -29,16 +28,17 @@ from nodes.xroute.policy.clauses import Policy
 from nodes.xroute.policy.terms import Comparison
 from nodes.xroute.policy.terms import Kind as ConditionKind
 from nodes.xroute.proofs.names import Named, is_name, names_in
+from nodes.xroute.relayer.clients import Clients
 from nodes.xroute.relayer.network import Network
 
-__all__ = ["Names", "Said"]
+__all__ = ["Names", "ResolvedPolicy"]
 
 MOST_AGE_NS = 30 * 10**9
 _RETRY_S = 1.0
 _PATIENCE_S = 10.0  # of a round
 
 
-class Said(NamedTuple):
+class ResolvedPolicy(NamedTuple):
     """A policy in terms of identities, as chains will judge it, and the proofs of what its names stand for."""
 
     policy: Policy
@@ -47,24 +47,24 @@ class Said(NamedTuple):
 
 @dataclass
 class Names:
-    """Names by the chain that they are proved to: `said` is what is known, `run` finds out what was asked for there."""
+    """Names by the chain that they are proved to: `resolved` gives what is known, `run` finds out what is wanted."""
 
     registries: Mapping[str, str]  # zones, and the chain that keeps each, as calls name it
     network: Network
     chains: Mapping[str, Followed]
     signers: Mapping[str, Signer]
-    client: Callable[[str, str, str], Client]  # by host, name and subject
+    clients: Clients
     clock: Clock
     notes: list[tuple[str, str]]  # what a person should know
     proved: int = 0  # names, to any chain
     _wanted: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # by host
     _resolvers: dict[str, Resolver] = field(default_factory=dict)
 
-    def said(self, host: str, policy: Policy) -> Said | None:
+    def resolved(self, host: str, policy: Policy) -> ResolvedPolicy | None:
         """What a policy's names stand for where `host` judges it. None where one is not known yet, which `run` will
         find out."""
         if not self.registries:
-            return Said(policy)
+            return ResolvedPolicy(policy)
         names = [name for name in names_in(policy) if zone_of(name) in self.registries]
         chains: dict[str, ChainIdentity] = {}
         proofs: list[bytes] = []
@@ -77,20 +77,22 @@ class Names:
             proofs.append(ResolvedName(zone, name, outcome.proofs, self._clients_for(host, zone)).encode())
             if outcome.record is not None and outcome.record.kind is Kind.CHAIN:
                 chains[name] = identity_of(outcome.record)
-        return Said(_by_identity(policy, chains), tuple(proofs)) if len(proofs) == len(names) else None
+        if len(proofs) < len(names):
+            return None
+        return ResolvedPolicy(_by_identity(policy, chains), tuple(proofs))
 
-    def awaited(self, host: str, policy: Policy) -> Flow[Said]:
+    def resolve(self, host: str, policy: Policy) -> Flow[ResolvedPolicy]:
         """The same, after one more attempt to find out: what was known when a route was chosen may be too old by now.
         Blocked where that fails."""
-        said = self.said(host, policy)
-        if said is None:
+        found = self.resolved(host, policy)
+        if found is None:
             yield Wait(lambda: not self._wanted[host], self.clock.after_s(_PATIENCE_S))
-            said = self.said(host, policy)
-        if said is None:
+            found = self.resolved(host, policy)
+        if found is None:
             raise Blocked(f"names are not proved to {host}")
-        return said
+        return found
 
-    def doubt(self, host: str) -> None:
+    def forget(self, host: str) -> None:
         """A chain refused what was proved to it: it may have seen a later version, from another relayer."""
         self._resolvers.pop(host, None)
 
@@ -129,7 +131,7 @@ class Names:
         for registry in clients.values():
             hosts[registry.identity] = yield from self._reached(host, registry)
         bound = {each.identity: each.client for each in clients.values()}
-        resolver = self._resolvers.setdefault(host, resolver_by_own_nodes(clients, bound, MOST_AGE_NS))
+        resolver = self._resolvers.setdefault(host, trusting_resolver(clients, bound, MOST_AGE_NS))
         for name in sorted(names):
             try:
                 outcome = yield from prove(resolver, name, self.clock, hosts)
@@ -155,7 +157,7 @@ class Names:
     def _reached(self, host: str, registry: RegistryChain) -> Flow[tuple[str, Height]]:
         """The registry in calls, and a height of now that the host's client of it knows."""
         subject = self.network.chain_of[registry.identity]
-        client, head = self.client(host, registry.client, subject), self.chains[subject].height
+        client, head = self.clients.client(host, registry.client, subject), self.chains[subject].height
         number, updates = yield from client.reach(head, head)
         if updates:
             yield from sent(self.signers[host], updates)

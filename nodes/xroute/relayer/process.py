@@ -147,7 +147,7 @@ class Relayer(Node):
             sample("rerouted", core.rerouted)
             if self._registries:
                 sample("names_proved", core.names.proved)
-            for (host, name), client in core.rounds.clients.items():
+            for (host, name), client in core.clients.known.items():
                 sample("client_updates_submitted_total", client.updates, f"{host}/{name}")
             for chain, connection in self._chains.connections.items():
                 for method, count in connection.requests.items():

@@ -11,11 +11,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any as Anything
 
-from nodes.ibc.comet.commits import SignatureCache
 from nodes.ibc.proto.comet import SimpleValidator
 from nodes.ibc.proto.wire import Message
 from nodes.ibc.relayer.calls import Blocked, Flow, SignedHeaderAt, Unanswered, ValidatorsAt, Wait, header_of
-from nodes.ibc.relayer.clients import Client
 from nodes.ibc.relayer.clock import Clock
 from nodes.ibc.relayer.follow import Followed
 from nodes.ibc.relayer.opening import sent
@@ -37,6 +35,7 @@ from nodes.xroute.proofs.build import Builder, Leg, Plan
 from nodes.xroute.proofs.messages import Mode, RouteProof
 from nodes.xroute.relayer.ballots import Ballots
 from nodes.xroute.relayer.choice import Legs
+from nodes.xroute.relayer.clients import Clients
 from nodes.xroute.relayer.jobs import Job, Jobs, Work
 from nodes.xroute.relayer.names import Names
 from nodes.xroute.relayer.network import Network
@@ -64,6 +63,7 @@ class Rounds:
     jobs: Jobs
     chains: Mapping[str, Followed]
     signers: Mapping[str, Signer]
+    clients: Clients
     clock: Clock
     tasks: Tasks
     stall_s: float  # without a block, after which a chain counts as stalled
@@ -72,24 +72,16 @@ class Rounds:
     most_gas: int = 0  # of one transaction; 0: no limit
     model_key: bytes = b""  # of the oracle of mode ZK_MODEL
     builder: Builder = field(default_factory=Builder)
-    clients: dict[tuple[str, str], Client] = field(default_factory=dict)  # by host and name
     learnt: dict[tuple[str, str, int], int] = field(default_factory=dict)  # the host's block that brought a height
-    _cache: SignatureCache = field(default_factory=SignatureCache)
     _known: dict[tuple[str, bytes], None] = field(
         default_factory=dict
     )  # hosts, and what they have seen: sets, policies, chains
     _hashes: dict[tuple[str, int], bytes] = field(default_factory=dict)  # of the validators after a height
 
-    def client(self, host: str, name: str, subject: str) -> Client:
-        key = host, name
-        if key not in self.clients:
-            self.clients[key] = Client(host, name, subject, self.clock, self._cache)
-        return self.clients[key]
-
     def saw_update(self, host: str, client: str, height: int, block: int) -> None:
         """A block of the host brought a height to a client."""
         self.learnt.setdefault((host, client, height), block)
-        known = self.clients.get((host, client))
+        known = self.clients.known.get((host, client))
         if known is not None:
             known.learned(height)
 
@@ -150,7 +142,7 @@ class Rounds:
         for place, edge in reversed(list(enumerate(route))):
             host, subject = self.network.chain_of[edge.verifier], self.network.chain_of[edge.tracked]
             yield from self._wait(edge.tracked, partial(_is_at, self.chains[subject], needed))
-            client = self.client(host, edge.client, subject)
+            client = self.clients.client(host, edge.client, subject)
             number, updates = yield from client.reach(needed, self.chains[subject].height)
             legs.insert(0, Leg(host, edge.client, client.height(number)))
             if not place:
@@ -243,13 +235,13 @@ class Rounds:
         answers = yield missing
         for question, answer in zip(missing, answers, strict=True):
             self.builder.add(question, answer)
-        said = yield from self.names.awaited(host, job.policy)
+        resolved = yield from self.names.resolve(host, job.policy)
         return self.builder.proof(
             plan,
             job.parcel.packet,
             policy=job.policy.encode() if self._brings_policy(host, job) else b"",
             payee=self.signers[host].first.key.address if job.work is Work.DELIVER else b"",
-            names=said.proofs,
+            names=resolved.proofs,
             records=job.records,
             validators=sets,
         )

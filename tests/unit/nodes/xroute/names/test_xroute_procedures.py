@@ -26,7 +26,7 @@ from nodes.ibc.relayer.tasks import Tasks
 from nodes.xroute.identity import identity
 from nodes.xroute.names.binding import key_of_binding
 from nodes.xroute.names.labels import STORE, key_of
-from nodes.xroute.names.procedures import known, prove, register, resolver_by_own_nodes
+from nodes.xroute.names.procedures import known, prove, register, trusting_resolver
 from nodes.xroute.names.record import Record, identity_of
 from nodes.xroute.names.registry import Registry
 from nodes.xroute.names.resolver import RegistryChain
@@ -153,7 +153,7 @@ def test_a_name_is_proved_to_a_chain_that_has_a_client_of_the_registry() -> None
     assert held is not None
     watcher, registry = followed_by(world)
     names = RegistryNames(watcher.clients, [ListedRegistry("r", registry.identity, frozenset({"cosmos"}))])
-    resolver = resolver_by_own_nodes({"cosmos": registry}, {}, 30 * SECOND_NS)
+    resolver = trusting_resolver({"cosmos": registry}, {}, 30 * SECOND_NS)
     hosts = {registry.identity: ("registry", Height(1, world.node.chain.height))}
     of = identity_of(held)
     for name, expected in (

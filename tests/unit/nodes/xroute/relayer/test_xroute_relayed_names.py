@@ -67,7 +67,7 @@ def test_names_that_grow_old_during_a_round_are_proved_again_in_it() -> None:
     net.send("a", "d", policy=OVER_C)
     net.until(lambda: net.core.names.proved == 1)
     assert not [*net.core.jobs.of(net.identities["d"], net.now_ns)], "the round is under way"
-    net.core.names.doubt("d")
+    net.core.names.forget("d")
     net.until(lambda: net.received("a", "d"))
     assert net.core.names.proved == 2
     assert not net.told("to deliver")

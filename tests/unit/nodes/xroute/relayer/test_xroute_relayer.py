@@ -61,7 +61,7 @@ def test_messages_are_carried_over_a_transit_and_answered() -> None:
     assert net.received("a", "c") == 4100
     assert not any(kind == "again" for kind, _ in net.core.notes)
     assert net.core.malformed == 0
-    assert net.core.rounds.clients["b", "07-tendermint-0"].updates <= 6, "once for all messages of a round"
+    assert net.core.clients.known["b", "07-tendermint-0"].updates <= 6, "once for all messages of a round"
     assert len(net.core.latency_s) == 41
 
 
