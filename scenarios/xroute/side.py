@@ -152,36 +152,43 @@ class Side:
         return terms | {"model_key": ORACLE}
 
     def _relayer_programs(self) -> list[dict[str, Any]]:
-        """A program for each relayer; in a circle, each tells the next what it measures."""
-        parameters, chains, relayers = self.parameters, self.chains, self.relayers
-        honest = len(relayers) - (0 if self.name else parameters.faults.liars)
-        lie = {"equivocate": show(parameters.faults.at_s, "duration")}
-        is_model = self.mode == "zk-model"
-        model = {"model_key": ORACLE, "prove": show(parameters.prove_s, "duration")} if is_model else {}
+        """A program for each relayer."""
         return [
             {
                 "name": relayer,
                 "nodes": relayer,
-                "run": "nodes.xroute.relayer.process:Relayer" if number < honest else EQUIVOCATOR,
-                "after": [self.program(chain) for chain in chains],
-                "config": {
-                    "chains": self._read,
-                    "opens": self._opened[number :: len(relayers)],
-                    **self._registries(),
-                    "accounts": _keys(relayer),
-                    "neighbours": sorted({relayers[number - 1], relayers[(number + 1) % len(relayers)]} - {relayer}),
-                    "relayers": relayers,
-                    "turn": show(0.0 if self.mode in UNPROVED else parameters.turn_s, "duration"),
-                    "block_gas": max(0, parameters.block_gas),
-                    "confirm": CONFIRM,
-                    "stake": parameters.stake,
-                    **model,
-                    **(lie if number >= honest else {}),
-                    "stall": show(2 * parameters.block_s, "duration"),
-                },
+                "run": EQUIVOCATOR if self._is_liar(number) else "nodes.xroute.relayer.process:Relayer",
+                "after": [self.program(chain) for chain in self.chains],
+                "config": self._relayer_config(number),
             }
-            for number, relayer in enumerate(relayers)
+            for number, relayer in enumerate(self.relayers)
         ]
+
+    def _is_liar(self, relayer: int) -> bool:
+        """Whether a relayer is one of the last, which lie; beside a baseline none does."""
+        return not self.name and relayer >= len(self.relayers) - self.parameters.faults.liars
+
+    def _relayer_config(self, number: int) -> dict[str, Any]:
+        """In a circle, each relayer tells the next what it measures."""
+        parameters, relayers, relayer = self.parameters, self.relayers, self.relayers[number]
+        config: dict[str, Any] = {
+            "chains": self._read,
+            "opens": self._opened[number :: len(relayers)],
+            **self._registries(),
+            "accounts": _keys(relayer),
+            "neighbours": sorted({relayers[number - 1], relayers[(number + 1) % len(relayers)]} - {relayer}),
+            "relayers": relayers,
+            "turn": show(0.0 if self.mode in UNPROVED else parameters.turn_s, "duration"),
+            "block_gas": max(0, parameters.block_gas),
+            "confirm": CONFIRM,
+            "stake": parameters.stake,
+            "stall": show(2 * parameters.block_s, "duration"),
+        }
+        if self.mode == "zk-model":
+            config |= {"model_key": ORACLE, "prove": show(parameters.prove_s, "duration")}
+        if self._is_liar(number):
+            config["equivocate"] = show(parameters.faults.at_s, "duration")
+        return config
 
     def _load_programs(self) -> list[dict[str, Any]]:
         """Who sends on each chain: to the others in turn, from the next one on."""
