@@ -77,7 +77,7 @@ def app_of(name: str, commands: Commands) -> typer.Typer:
 def listing(found: dict[str, EntryPoint]) -> str:
     """A line for each command: its name and the first line of its docstring, or what is wrong with its plug-in."""
     from emulator.model.errors import PlatformError
-    from emulator.report.text import aligned
+    from emulator.model.printable import aligned
 
     rows = []
     for name, point in found.items():

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from emulator.model.printable import printable
+from emulator.model.printable import aligned, printable
 
 
 def cluster(
@@ -34,7 +34,7 @@ def cluster(
 
 
 def _text(found: dict[str, Any]) -> str:
-    from emulator.report.text import aligned, size
+    from emulator.report.text import size
 
     names = ("python", "skyloom", "numpy", "sgp4")
     rows = [

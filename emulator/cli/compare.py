@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from emulator.model.printable import one_line, printable
+from emulator.model.printable import aligned, one_line, printable
 
 if TYPE_CHECKING:
     from emulator.record.load import Run
@@ -41,9 +41,7 @@ def compare(
         sys.stdout.write(printable(dumps(document, indent=2, ensure_ascii=False)) + "\n")
         return
     sys.stdout.write(f"a  {one_line(document['a'])}\nb  {one_line(document['b'])}\n\n")
-    from emulator.report import text
-
-    sys.stdout.write(text.aligned(["", "a", "b", "b - a", "b / a"], _rows(document)))
+    sys.stdout.write(aligned(["", "a", "b", "b - a", "b / a"], _rows(document)))
 
 
 def _rows(document: dict[str, Any]) -> list[tuple[str, ...]]:

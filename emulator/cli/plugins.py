@@ -68,7 +68,7 @@ def _call(command: str, point: EntryPoint, what: str, words: Sequence[str]) -> N
 def _listing(found: Mapping[str, EntryPoint], what: str, said: str) -> str:
     """A line for each plug-in: its name and the first line of its docstring, or what is wrong with it."""
     from emulator.model.errors import PlatformError
-    from emulator.report.text import aligned
+    from emulator.model.printable import aligned
 
     rows = []
     for name, point in found.items():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from emulator.model.printable import one_line, printable
+from emulator.model.printable import aligned, one_line, printable
 
 if TYPE_CHECKING:
     from emulator.record.load import Run
@@ -158,8 +158,8 @@ def _shown(document: dict[str, Any]) -> str:
     words = "equal wherever they can be compared" if document["equal"] else "NOT EQUAL"
     return (
         f"run     {one_line(document['run'])}\nreplay  {one_line(document['replay'])}\n\n"
-        + text.aligned(["decisions", "of", "compared", "equal", ""], rows)
+        + aligned(["decisions", "of", "compared", "equal", ""], rows)
         + "\n"
-        + text.aligned(["figure (real time, not judged)", "run", "replay"], figures)
+        + aligned(["figure (real time, not judged)", "run", "replay"], figures)
         + f"\ndecisions are {words}\n"
     )

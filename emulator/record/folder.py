@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from emulator.model.errors import EmulationError
+from emulator.model.outputs import write_atomic
 
 RESERVE_BYTES = 128 * 1024  # verdict.json of a run with some hundred flows
 PACKAGES = (
@@ -52,21 +53,6 @@ def give(path: Path, owner: tuple[int, int] | None) -> None:
     if owner is not None:
         with suppress(OSError):
             os.chown(path, *owner, follow_symlinks=False)
-
-
-def write_atomic(path: Path, data: bytes) -> None:
-    """Replace `path` by `data` atomically: a reader sees the old or the new file. Raises OSError."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(partial, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError:
-        with suppress(OSError):
-            partial.unlink()
-        raise
 
 
 def platform_facts(command: Sequence[str]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from emulator.model.errors import Unfit
 from emulator.model.inputs import read_text
-from emulator.record.folder import write_atomic
+from emulator.model.outputs import write_atomic
 
 SUFFIX = ".qlog"
 MOST_BYTES = 500_000_000

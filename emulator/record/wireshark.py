@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 
 from emulator.model.errors import DataError, UsageError
-from emulator.record.folder import give, invoking_user, reason, write_atomic
+from emulator.model.outputs import write_atomic
+from emulator.record.folder import give, invoking_user, reason
 from emulator.record.lua import MARK, lua
 from emulator.record.pcapng import LINKTYPE_RAW
 from emulator.sdk.protocol import installed, load

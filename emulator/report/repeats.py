@@ -5,6 +5,7 @@ Invariant: runs whose figures cannot be trusted (late, broken) are in no mean, a
 
 from __future__ import annotations
 
+from emulator.model.printable import aligned
 from emulator.record.sweep import Sweep, estimate
 from emulator.report import text
 
@@ -26,4 +27,4 @@ def repeat_rows(sweep: Sweep) -> tuple[list[str], list[list[str]]]:
 def repeat_table(sweep: Sweep) -> str:
     """The same as plain text."""
     header, rows = repeat_rows(sweep)
-    return text.aligned(header, rows) if rows else "no run has figures that can be trusted\n"
+    return aligned(header, rows) if rows else "no run has figures that can be trusted\n"

@@ -6,6 +6,7 @@ Invariant: runs whose figures cannot be trusted (late, broken) are in no mean, a
 from __future__ import annotations
 
 from emulator.model.errors import EXIT_PASS
+from emulator.model.printable import aligned
 from emulator.record.sweep import TRUSTED, Sweep, mean_and_error
 from emulator.report import text
 
@@ -19,7 +20,7 @@ def combination_table(sweep: Sweep) -> str:
         return "no run was played to its end\n"
     more = len(_chief(sweep)) - MOST_FIGURES
     said = f"{more} more figures are in sweep.csv\n" if more > 0 else ""
-    return text.aligned(header, rows) + said
+    return aligned(header, rows) + said
 
 
 def combination_rows(sweep: Sweep, most: int | None = None) -> tuple[list[str], list[list[str]]]:

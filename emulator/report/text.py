@@ -6,13 +6,13 @@ Invariant: what is absent shows as "-", never as 0.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from emulator.model.printable import one_line, printable
+from emulator.model.printable import printable
 
 
 class Printing(Console):
@@ -60,23 +60,6 @@ def never_fail(console: Console) -> None:
     reconfigure = getattr(console.file, "reconfigure", None)
     if reconfigure is not None and not console.encoding.lower().startswith("utf"):
         reconfigure(errors="replace")
-
-
-def aligned(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A plain table, two spaces between columns, for a terminal and for a pipe alike: nothing is cut, and a cell has no
-    control characters.
-
-    Columns whose every filled cell begins with a digit or a sign stand to the right.
-    """
-    lines = [[one_line(cell) for cell in line] for line in (header, *rows)]
-    out = [""] * len(lines)
-    for column in range(len(header)):
-        cells = [line[column] for line in lines]
-        right = all(cell[0] in "0123456789+-" for cell in cells[1:] if cell) and len(cells) > 1
-        width = max(map(len, cells))
-        for number, cell in enumerate(cells):
-            out[number] += ("  " if column else "") + (cell.rjust(width) if right else cell.ljust(width))
-    return "".join(f"{line.rstrip()}\n" for line in out)
 
 
 def value(figure: Any) -> str:

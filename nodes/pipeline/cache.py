@@ -1,16 +1,16 @@
 """The user's cache folder: models, and what was measured of them.
 
-Invariant: a file there is whole, or is not there. It is written under a name that no other process uses, and then
-renamed, so two calibrations at once leave the files of one or of the other.
+Invariant: a file there is whole, or is not there, so two calibrations at once leave the files of one or of the other.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from emulator.model.errors import PlatformError
+from emulator.model.outputs import remove_abandoned, write_atomic
 
 
 def cache_folder() -> Path:
@@ -19,23 +19,21 @@ def cache_folder() -> Path:
 
 
 def make_cache_folder() -> None:
-    """PlatformError where it cannot be made, or nothing can be written there."""
+    """Also remove what killed processes left there. PlatformError where nothing can be written."""
     folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=folder):
-            pass
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise _refused(folder, error) from None
+    remove_abandoned(folder)
 
 
 def write(path: Path, data: bytes) -> None:
     """Replace a file by another one, at once. PlatformError where the disk does not take it."""
     try:
-        with TemporaryDirectory(prefix="write-", dir=path.parent) as folder:
-            partial = Path(folder, path.name)
-            partial.write_bytes(data)
-            partial.replace(path)
+        write_atomic(path, data)
     except OSError as error:
         raise _refused(path, error) from None
 

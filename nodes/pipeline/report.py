@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
 from typing import Any
 
+from emulator.model.printable import aligned
 from nodes.pipeline.codecs.evaluation import Interval
 from nodes.pipeline.judge import Verdict
 from nodes.pipeline.planner.plan import Plan, Terms
@@ -40,7 +41,7 @@ def calibration(profile: Profile) -> list[str]:
         f"{profile.blocks} blocks, {len(cuts)} cuts measured, {profile.windows} windows of text",
         f"a block takes {1e3 * chunk.block_s:.2f} ms for a chunk of {chunk.tokens} tokens, "
         f"{1e3 * token.block_s:.2f} ms for one; the head {1e3 * token.head_s:.2f} ms",
-        *_aligned(rows),
+        *_table(rows),
     ]
 
 
@@ -50,15 +51,15 @@ def proposal(found: Proposal) -> list[str]:
     lines = [
         f"policy {chosen.policy}, {problem.chunks} chunks of {problem.chunk.tokens} tokens, "
         f"{problem.answer_tokens} of answer",
-        *_aligned(_stages(problem, chosen.plan, chosen.terms)),
+        *_table(_stages(problem, chosen.plan, chosen.terms)),
         *_delay(chosen),
         f"codecs may cost {chosen.terms.loss_nats:.4f} of {problem.budget_nats:g} nat "
         f"({problem.kappa:g} times the sum over cuts)",
         "",
-        *_aligned(_policies(found)),
+        *_table(_policies(found)),
     ]
     if found.costs:
-        lines += ["", *_aligned(_constraints(found))]
+        lines += ["", *_table(_constraints(found))]
     return lines
 
 
@@ -192,7 +193,7 @@ def verdicts(found: Sequence[Verdict]) -> list[str]:
                 f"{lost.agreement:.1%}",
             )
         )
-    return _aligned(rows)
+    return _table(rows)
 
 
 def judged(found: Sequence[Verdict]) -> dict[str, Any]:
@@ -221,8 +222,7 @@ def _interval(found: Interval) -> dict[str, float]:
     return {"mean": found.mean, "half": found.half}
 
 
-def _aligned(rows: Iterator[tuple[str, ...]] | Sequence[tuple[str, ...]]) -> list[str]:
-    """Rows in columns, each as wide as its longest cell."""
-    rows = list(rows)
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+def _table(rows: Iterable[Sequence[str]]) -> list[str]:
+    """Lines of a table, whose first row is its head."""
+    head, *others = rows
+    return aligned(head, others).splitlines()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from emulator.model.printable import printable
+from emulator.model.printable import aligned, printable
 
 if TYPE_CHECKING:
     from emulator.model.network import Floats
@@ -190,7 +190,6 @@ def as_json(outcome: Outcome) -> str:
 
 def as_text(outcome: Outcome, drawn: list[Path]) -> str:
     """A table of figures and errors, the worst one, the rivals, and where the drawings are."""
-    from emulator.report.text import aligned
     from scenarios.leo_access.scoring import worst
 
     rows = []

@@ -11,7 +11,8 @@ import numpy as np
 from oracle.pipeline_exhaustive import best_delay_s, delay_s
 
 from nodes.pipeline.planner.moving import best_of_windows
-from nodes.pipeline.planner.plan import Plan, crossing_loss_nats, fits, terms
+from nodes.pipeline.planner.plan import Plan, crossing_loss_nats, terms
+from nodes.pipeline.planner.policies import Chosen
 from nodes.pipeline.planner.problem import CodecCost, Link, Problem, Satellite, Span, Work
 from nodes.pipeline.planner.search import Found, Heuristic, Infeasible, best
 
@@ -152,6 +153,21 @@ def prefixes(given: Problem, plan: Plan) -> list[Prefix]:
     return found
 
 
+def fits(problem: Problem, plan: Plan) -> bool:
+    """Whether a plan keeps every constraint."""
+    satellites = [stage.satellite for stage in plan.stages]
+    borders = [0, *(stage.stop for stage in plan.stages)]
+    return (
+        satellites[0] == problem.source
+        and len({*satellites}) == len(satellites)
+        and [stage.first for stage in plan.stages] == borders[:-1]
+        and borders[-1] == problem.blocks
+        and problem.stages in (None, len(satellites))
+        and all(problem.holds(problem.satellites[each.satellite], each.first, each.stop) for each in plan.stages)
+        and terms(problem, plan).loss_nats <= problem.budget_nats
+    )
+
+
 def check_exact(given: Problem, heuristic: Heuristic = "full") -> Found | None:
     """The plan found keeps the constraints, takes what it says, and no other one takes less."""
     expected_s = best_delay_s(given)
@@ -162,7 +178,7 @@ def check_exact(given: Problem, heuristic: Heuristic = "full") -> Found | None:
         return None
     assert isclose(found.delay_s, expected_s, rel_tol=1e-9)
     assert isclose(delay_s(given, found.plan), found.delay_s, rel_tol=1e-9)
-    assert isclose(terms(given, found.plan).total_s, found.delay_s, rel_tol=1e-9)
+    assert isclose(Chosen("joint", found.plan, True, terms(given, found.plan)).total_s, found.delay_s, rel_tol=1e-9)
     assert fits(given, found.plan)
     return found
 

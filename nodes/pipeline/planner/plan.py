@@ -66,10 +66,6 @@ class Terms:
         """The first token, where a chunk starts when the one before is through."""
         return self.chunks * self.fill_s + self.returning_s
 
-    @property
-    def total_s(self) -> float:
-        return self.first_token_s + (self.answer_tokens - 1) * self.token_s
-
 
 def terms(problem: Problem, plan: Plan) -> Terms:
     """What a plan takes, whatever its constraints."""
@@ -111,18 +107,3 @@ def crossing_loss_nats(problem: Problem, crossing: Crossing, cut: int) -> float:
     if problem.answer_tokens == 1:
         return problem.loss_nats(crossing.codec, cut)
     return max(problem.loss_nats(crossing.codec, cut), problem.loss_nats(crossing.token_codec, cut))
-
-
-def fits(problem: Problem, plan: Plan) -> bool:
-    """Whether a plan keeps every constraint."""
-    satellites = [stage.satellite for stage in plan.stages]
-    borders = [0, *(stage.stop for stage in plan.stages)]
-    return (
-        satellites[0] == problem.source
-        and len({*satellites}) == len(satellites)
-        and [stage.first for stage in plan.stages] == borders[:-1]
-        and borders[-1] == problem.blocks
-        and problem.stages in (None, len(satellites))
-        and all(problem.holds(problem.satellites[each.satellite], each.first, each.stop) for each in plan.stages)
-        and terms(problem, plan).loss_nats <= problem.budget_nats
-    )

@@ -15,8 +15,7 @@ from skyloom_command import SKYLOOM, skyloom
 from emulator import cli
 from emulator.model import errors
 from emulator.model.errors import Problem, ScenarioError
-from emulator.model.printable import one_line, printable
-from emulator.report import text
+from emulator.model.printable import aligned, one_line, printable
 from emulator.scenario import build_topology, load
 
 ROOT = Path(__file__).parents[3]
@@ -155,8 +154,8 @@ def test_errors_quote_files_without_their_control_characters(tmp_path: Path) -> 
 
 
 def test_tables_have_no_control_characters() -> None:
-    assert text.aligned((EVIL, "b\nc"), [("1", EVIL)]).isprintable() is False  # its line ends
-    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text.aligned((EVIL, "b\nc"), [("1", EVIL)]))
+    assert aligned((EVIL, "b\nc"), [("1", EVIL)]).isprintable() is False  # its line ends
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", aligned((EVIL, "b\nc"), [("1", EVIL)]))
 
 
 def test_a_plan_shows_the_description_as_it_stands(tmp_path: Path) -> None:

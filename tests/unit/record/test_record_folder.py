@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from emulator.model.errors import EmulationError
-from emulator.record.folder import RESERVE_BYTES, RunFolder, file_name, invoking_user, platform_facts, write_atomic
+from emulator.record.folder import RESERVE_BYTES, RunFolder, file_name, invoking_user, platform_facts
 
 MOMENT = datetime(2026, 11, 23, 18, 30, 7, tzinfo=UTC)
 
@@ -98,14 +98,6 @@ def test_failed_write_leaves_the_old_file_and_warns_once(tmp_path):
     folder.write("a/../a.txt", "x")
     assert len(folder.warnings) == 1
     assert "a.txt is not written: No such file or directory" in folder.warnings[0]
-
-
-def test_write_atomic_replaces_and_leaves_nothing_beside(tmp_path):
-    path = tmp_path / "verdict.json"
-    write_atomic(path, b"one")
-    write_atomic(path, b"two")
-    assert path.read_bytes() == b"two"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 FULL_DISK = """

@@ -4,6 +4,7 @@ from math import inf, nan
 
 import pytest
 
+from emulator.model.printable import aligned
 from emulator.report import text
 
 
@@ -66,7 +67,7 @@ def test_what_is_nearly_all_never_shows_as_all():
 
 
 def test_plain_tables_cut_nothing_and_align_numbers():
-    assert text.aligned(["name", "value", ""], [["a", "1", ""], ["longer", "+10.5", "note"]]) == (
+    assert aligned(["name", "value", ""], [["a", "1", ""], ["longer", "+10.5", "note"]]) == (
         "name    value\na           1\nlonger  +10.5  note\n"
     )
-    assert text.aligned(["alone"], []) == "alone\n"
+    assert aligned(["alone"], []) == "alone\n"

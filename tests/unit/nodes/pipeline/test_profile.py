@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
+from pipeline_problems import fits
 
 from emulator.model.errors import DataError, Unfit
 from nodes.pipeline.plan_file import document_of, plan_of, read_plan
-from nodes.pipeline.planner.plan import fits
 from nodes.pipeline.planner.problem import CodecCost, Satellite, Work
 from nodes.pipeline.planner.search import best
 from nodes.pipeline.profile import Memory, Profile, load, losses_by_cut, problem_of, ring, save
