@@ -243,7 +243,8 @@ class Relayer(ChainCore):
             outcomes = yield from self.rounds.run(route, batch)
         except Stalled as failure:
             self._stalled(failure.chain)
-            self._put_off(batch, str(failure), 0.0)
+            is_end = failure.chain in (batch[0].near, batch[0].far)  # no other route leads round it
+            self._put_off(batch, str(failure), _RETRY_S if is_end else 0.0)
         except (Unanswered, Blocked) as failure:
             self._suspect(route)
             self._put_off(batch, str(failure), _RETRY_S)

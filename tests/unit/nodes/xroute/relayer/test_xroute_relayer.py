@@ -136,6 +136,21 @@ def test_after_a_transit_halts_the_next_route_is_tried_within_two_blocks() -> No
     assert events(net, "d", "xroute_deliver") == 12
 
 
+def test_a_source_that_halts_holds_up_its_messages_alone() -> None:
+    net = opened(Net(SQUARE))
+    net.send("a", "d")
+    net.step()
+    net.halted.add("a")  # what would prove the message is never there
+    net.step()
+    net.step()
+    net.send("d", "b")
+    for _ in range(12):
+        net.step()
+    assert (net.received("a", "d"), net.received("d", "b")) == (0, 100)
+    net.halted.clear()
+    net.until(lambda: net.received("a", "d") == 100, 20)
+
+
 def test_what_has_failed_on_every_route_is_tried_on_them_again() -> None:
     net = opened(Net(LINE))
     net.halted.add("b")
