@@ -104,7 +104,7 @@ class Submission:
         if kind == REDUNDANT:
             self.outcomes[first.place] = Outcome(refusal.code, refusal.codespace, refusal.log, lost=True)
             self._sign_again(first.sequence, _with_updates(first.group, behind))
-        elif expected is not None and int(expected[1]) != first.sequence:
+        elif expected is not None and int(expected[1]) < first.sequence:  # above it others of the account wait
             free = int(expected[1])
             dropped = [each for each in self.waiting if each.sequence >= free]
             self.waiting = [each for each in self.waiting if each.sequence < free]
