@@ -26,6 +26,7 @@ from emulator.sdk.streams import MOST_STREAMS, Listener, Stream, connect
 __all__ = ["Coordination", "Datagrams", "Node", "NodeContext", "OnDatagram", "Peer", "Sink"]
 
 RECEIVE_BATCH = 64  # datagrams read from a socket in one turn of the event loop
+STEP_NS = 20_000_000  # by which the time of day has moved against the run's clock: it was stepped
 _SO_TIMESTAMPNS = 35
 _ANCILLARY = socket.CMSG_SPACE(16)
 _TIMESPEC = struct.Struct("@qq")
@@ -224,11 +225,16 @@ def _address(peer: Peer, version: int) -> str:
 
 
 class Datagrams:
-    """A bound UDP socket whose arrivals have the kernel's receive time, so that a busy process reads no later time."""
+    """A bound UDP socket whose arrivals have the kernel's receive time, so that a busy process reads no later time.
+
+    The kernel stamps by the time of day. Where that is stepped between two looks arrivals have the time of the look.
+    """
 
     def __init__(self, clock: MonotonicClock, host: str, port: int, on_datagram: OnDatagram) -> None:
         self._clock = clock
         self._on_datagram = on_datagram
+        run_ns, real_ns = both_clocks_ns()
+        self._real_to_run_ns = run_ns - real_ns  # at the last look
         self.refused = 0  # sends that the kernel refused (full queue, no route); such a datagram is lost
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
@@ -262,7 +268,10 @@ class Datagrams:
     def _readable(self) -> int:
         """Process some arrivals; returns their number."""
         run_ns, real_ns = both_clocks_ns()
-        real_to_scenario_s = (run_ns - self._clock.t0_ns - real_ns) * 1e-9
+        real_to_run_ns = run_ns - real_ns
+        stamped = abs(real_to_run_ns - self._real_to_run_ns) < STEP_NS
+        self._real_to_run_ns = real_to_run_ns
+        real_to_scenario_s = (real_to_run_ns - self._clock.t0_ns) * 1e-9
         for count in range(RECEIVE_BATCH):
             try:
                 data, ancillary, _flags, address = self._socket.recvmsg(65535, _ANCILLARY)
@@ -270,7 +279,7 @@ class Datagrams:
                 return count
             t_s = self._clock.now()
             for level, kind, value in ancillary:
-                if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
+                if stamped and level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
                     seconds, nanoseconds = _TIMESPEC.unpack(value[:16])
                     t_s = min(t_s, seconds + nanoseconds * 1e-9 + real_to_scenario_s)
             self._on_datagram(data, (address[0], address[1]), t_s)

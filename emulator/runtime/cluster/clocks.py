@@ -20,12 +20,16 @@ from emulator.model.clock_page import Line
 
 WINDOW_PROBES, WINDOW_S = 200, 20.0
 FLOOR_S = 2e-6  # a round trip that is longer than the least one by so much counts a fourth as much
-LINE_PROBES, LINE_S = 10, 1.0  # a shorter line has so inexact a drift that it is taken to be 0, and misses say nothing
+LINE_PROBES = 10  # with fewer the drift is taken to be 0
+LIKELY_DRIFT = 100e-6  # s/s: of a line so short that its noise could be a drift as large, half is taken
+LINE_S = 1.0  # a shorter line says nothing of a step
+SLEW_S = 2.5  # a shorter line says nothing of a slew
 STRAY_S = 20e-6  # a probe that is so far from the line, beyond three times its spread and what the path can explain,
 STRAYS = 3  # so often in a row, means that something slews one of the clocks,
 STEP_S = 1e-3  # or, where all miss it by more on one side, that one was stepped
 SLEW = 200e-6  # s/s, at most, by which the run's clock is brought to a new line
 DRIFT = 1e-3  # s/s, at most: what seems to drift by more was stepped
+LONGEST_NS = 1 << 62  # a century: no machine was up for longer
 APPROACH_S = 1.0  # in which it is brought there, if it is near
 
 
@@ -75,6 +79,8 @@ class PeerClock:
         heard. Returns what it shows of the two clocks that is new, in words."""
         if probe.answered_ns < probe.asked_ns or probe.told_ns < probe.heard_ns or probe.round_trip_ns < 0:
             return ""
+        if max(map(abs, probe)) > LONGEST_NS:
+            return ""
         self.count += 1
         self._waiting.append(probe)
         change = ""
@@ -102,26 +108,32 @@ class PeerClock:
         weight /= weight.sum()
         middle_s, mean_s = float(weight @ own_s), float(weight @ offset_s)
         drift, width = 0.0, float(weight @ (own_s - middle_s) ** 2)
-        if self._long and width > 0.0:
+        if len(self._probes) >= LINE_PROBES and width > 0.0:
             drift = float(weight @ ((own_s - middle_s) * (offset_s - mean_s))) / width
+            noise_s2 = float(weight @ (offset_s - mean_s - drift * (own_s - middle_s)) ** 2 * (weight @ weight))
+            drift *= width / (width + noise_s2 / LIKELY_DRIFT**2)
         now_s = mean_s - drift * middle_s
         spread_s = float(weight @ (offset_s - mean_s - drift * (own_s - middle_s)) ** 2) ** 0.5
         offset_ns = base // 2 + round(now_s * 1e9)
         return Estimate(newest.answered_ns, offset_ns, drift, least_s / 2, spread_s)
 
     @property
+    def _span_s(self) -> float:
+        return (self._probes[-1].answered_ns - self._probes[0].answered_ns) * 1e-9 if self._probes else 0.0
+
+    @property
     def _long(self) -> bool:
-        probes = self._probes
-        return len(probes) >= LINE_PROBES and probes[-1].answered_ns - probes[0].answered_ns >= LINE_S * 1e9
+        return len(self._probes) >= LINE_PROBES and self._span_s >= LINE_S
 
     def _missed_s(self, probe: Probe) -> float:
         """By how much a probe contradicts the line; 0 where it does not, or where there is no line yet."""
         line = self.estimate() if self._long else None
         if line is None:
             return 0.0
+        stray_s = 3 * line.spread_s + STRAY_S if self._span_s >= SLEW_S else STEP_S
         miss_s = (probe.twice_offset_ns // 2 - line.offset_at_ns(probe.answered_ns)) * 1e-9
         explained_s = max(0.0, probe.round_trip_ns * 1e-9 - 2 * line.bound_s) / 2  # by a longer way in one direction
-        return miss_s if abs(miss_s) > explained_s + 3 * line.spread_s + STRAY_S else 0.0
+        return miss_s if abs(miss_s) > explained_s + stray_s else 0.0
 
     def _begin_anew(self, missed_s: list[float]) -> str:
         """Drop the older half of the window, which new probes contradict, or after a step all of it: else it would lead

@@ -301,7 +301,9 @@ class Lead:
         report = self._reports.read(link.number, data)
         if report["op"] == "stats":
             self._check_trunks(link, report)
-        self._warn(link, self.clocks.note(link.number, report))
+        changes = self.clocks.note(link.number, report)
+        if link.hello.clock != self.hosts[0].hello.clock:
+            self._warn(link, changes)
         return self.merged.merged(link.number, report)
 
     def _message(self, link: HostLink, message: FromHost) -> None:
@@ -315,7 +317,7 @@ class Lead:
                 self._warn(link, warnings)
             case ClockTold():
                 if change := self.beginning.clock_told(message):
-                    self.warnings.append(f"the lead's clock {change}")
+                    self._warn(link, [f"the lead's clock {change}, by its own"])
             case Armed():
                 if why := self.beginning.armed(link.number, message):
                     self._lose(link, why)

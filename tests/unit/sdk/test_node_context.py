@@ -110,6 +110,30 @@ def test_datagrams_carry_the_time_of_their_arrival(tmp_path, version):
     asyncio.run(main())
 
 
+def test_a_stepped_time_of_day_changes_no_arrival(tmp_path, monkeypatch):
+    """The kernel's stamp of what came before the step means another time after it."""
+
+    async def main():
+        node = context(tmp_path)
+        arrivals = asyncio.Queue(8)
+        receiver = node.datagrams(0, lambda *what: arrivals.put_nowait(what))
+        sender = node.datagrams(0, lambda *what: None)
+        try:
+            for step_ns in (3600 * 10**9, -3600 * 10**9):
+                before = node.now()
+                assert sender.send(b"hello", "127.0.0.1", receiver.port)
+                read = time.time_ns
+                monkeypatch.setattr(time, "time_ns", lambda read=read, step_ns=step_ns: read() + step_ns)
+                async with asyncio.timeout(5):
+                    _, _, t_s = await arrivals.get()
+                assert before <= t_s <= node.now()
+        finally:
+            receiver.close()
+            sender.close()
+
+    asyncio.run(main())
+
+
 CLOSED = []
 ERRORS = {"fault": ValueError("no more"), "file": DataError("a.json: empty; expected more")}  # by program
 
