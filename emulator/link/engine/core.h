@@ -301,6 +301,7 @@ typedef struct lane {
 typedef struct { /* of one end whose sending half goes from host to host (trunk_moves.c) */
     struct arrival *coming; /* what has come of its queue */
     list offered;           /* packets that wait until all of it is there */
+    struct held_order *orders; /* likewise, what is done to the end meanwhile, in order */
 } move;
 
 #define CLOCK_LINES 64
@@ -397,10 +398,12 @@ void trunk_transmit(lane *l, trunk *t);
 void queue_send(engine *e, int32_t end, lane *from, int host, int64_t step);
 void queue_await(engine *e, int32_t end, lane *to, int64_t step);
 void queue_hold(lane *l, int32_t end, uint32_t number);                 /* a packet offered before the queue has come */
+bool queue_hold_order(lane *l, const engine_order *order, double t_s);  /* an order likewise; false: no memory */
 bool queue_comes(engine *e, const engine_handover *m, const uint8_t *bytes); /* a part of one, over a trunk; false: refused */
 void queue_install(lane *l, struct arrival *a);                         /* all of it */
 void queue_give_up(lane *l, int32_t end);                               /* it is too late */
 void queue_forget(struct arrival *a);
+void queue_close(move *m);
 
 /* What has not left the queue of `end` moves from one lane to another: its sender has changed. */
 void sending_move(engine *e, int32_t end, lane *from, lane *to, double t_s);

@@ -99,9 +99,10 @@ void lane_obey(lane *l, const engine_order *order, double t_s)
     int32_t end = order->end;
     if (order->kind == ORDER_STOP) atomic_store(&l->stopped, true);
     if (order->kind >= ORDER_STOP || end < 0 || end >= l->e->config.ends) return;
+    bool mine = l->e->sent_lane[end] == l->index;
+    if (mine && l->e->sent[end].flags & AWAITED && queue_hold_order(l, order, t_s)) return;
     override *o = l->overrides[end];
     if (!o && !(o = l->overrides[end] = calloc(1, sizeof *o))) return;
-    bool mine = l->e->sent_lane[end] == l->index;
     if (mine) sending_advance(l, end, t_s); /* what has left keeps its times */
     switch (order->kind) {
     case ORDER_SET:

@@ -1,9 +1,9 @@
 /* Queues that go from host to host: a moving link's downlink is sent on by the host of the satellite that serves.
  *
  * At the begin of a step the old host sends what still waits in the end's queue, then the queue's state with those of the
- * end's random streams. The new host keeps what is offered meanwhile, and plays all of it from the begin of the step on
- * once it is there, so departures keep their logical times. Invariant: after half of the end's delay it waits no longer,
- * and counts a late queue; what comes then is offered as it comes.
+ * end's random streams. The new host keeps what is offered and ordered meanwhile, and plays all of it from the begin of
+ * the step on once it is there, so departures keep their logical times. Invariant: after half of the end's delay it waits
+ * no longer, and counts a late queue; what comes then is offered as it comes.
  */
 #include <stdlib.h>
 
@@ -34,6 +34,13 @@ struct arrival { /* a queue that is coming */
     stream *of[STREAMS];
 };
 
+struct held_order {
+    struct held_order *next;
+    engine_order order;
+    double t_s;
+    uint32_t behind; /* so many of the packets that wait */
+};
+
 static bool complete(const struct arrival *a) { return a->told && a->count == a->state.waiting; }
 
 void queue_forget(struct arrival *a)
@@ -51,6 +58,15 @@ static void drop_all(engine *e, struct arrival *a)
 {
     if (a) sent_cells(e, a->end)[SENT_DROP_OVERLOAD] += a->count;
     queue_forget(a);
+}
+
+void queue_close(move *m)
+{
+    queue_forget(m->coming);
+    for (struct held_order *o = m->orders, *next; o; o = next) {
+        next = o->next;
+        free(o);
+    }
 }
 
 /* ---- the old host ---- */
@@ -115,13 +131,34 @@ void queue_await(engine *e, int32_t end, lane *to, int64_t step)
 
 void queue_hold(lane *l, int32_t end, uint32_t number) { list_append(&l->e->moves[end].offered, &l->pool, number); }
 
-static void offer_held(lane *l, int32_t end)
+bool queue_hold_order(lane *l, const engine_order *order, double t_s)
 {
-    list *offered = &l->e->moves[end].offered;
+    move *m = &l->e->moves[order->end];
+    struct held_order **at = &m->orders, *o = malloc(sizeof *o);
+    if (!o) return false;
+    while (*at) at = &(*at)->next;
+    *o = (struct held_order){NULL, *order, t_s, m->offered.count};
+    *at = o;
+    return true;
+}
+
+/* What was offered and ordered meanwhile, in its order. */
+static void go_on(lane *l, int32_t end)
+{
+    move *m = &l->e->moves[end];
+    uint32_t offered = 0;
     l->e->sent[end].flags &= (uint16_t)~AWAITED;
-    while (offered->head != NONE) {
-        uint32_t number = list_remove(offered, &l->pool, offered->head);
+    while (m->orders || m->offered.head != NONE) {
+        struct held_order *o = m->orders;
+        if (o && o->behind == offered) {
+            m->orders = o->next;
+            lane_obey(l, &o->order, o->t_s);
+            free(o);
+            continue;
+        }
+        uint32_t number = list_remove(&m->offered, &l->pool, m->offered.head);
         sending_offer(l, end, number, pool_at(&l->pool, number)->at_s);
+        offered++;
     }
     sending_wake(l, end);
 }
@@ -130,7 +167,7 @@ void queue_give_up(lane *l, int32_t end)
 {
     l->report.late_queues++;
     wheel_unset(&l->wheel, sending_id(end));
-    offer_held(l, end);
+    go_on(l, end);
 }
 
 static void take_streams(sending *s, struct arrival *a)
@@ -216,7 +253,7 @@ void queue_install(lane *l, struct arrival *a)
     }
     int32_t end = a->end;
     queue_forget(a);
-    offer_held(l, end);
+    go_on(l, end);
 }
 
 /* ---- its parts ---- */

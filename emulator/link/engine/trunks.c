@@ -87,7 +87,7 @@ bool trunks_open(engine *e)
 void trunks_close(engine *e)
 {
     for (int n = 0; e->trunks && n < e->config.trunks; n++) trunk_close(&e->trunks[n]);
-    for (int32_t end = 0; e->moves && end < e->config.ends; end++) queue_forget(e->moves[end].coming);
+    for (int32_t end = 0; e->moves && end < e->config.ends; end++) queue_close(&e->moves[end]);
     free(e->trunks);
     free(e->newest_due_s);
     free(e->moves);

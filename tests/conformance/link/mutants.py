@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -50,6 +51,7 @@ def hunt() -> str:
     """Play scripts and networks on the engine that SKYLOOM_ENGINE names until one differs; what was found, or ""."""
     import conftest  # noqa: F401  (Hypothesis without a deadline, which a busy machine would miss)
     import test_hosts_differential as split
+    import test_hosts_hostile as hostile
     import test_network_differential as networks
     import test_trunk_protocol as protocol
     from scripts import Dice, script, setting
@@ -89,6 +91,10 @@ def hunt() -> str:
                 return f"split network {number}"
             if handovers(f"mutant handovers/{number}")():
                 return f"handovers {number}"
+            for kind in (hostile.any_network, hostile.chain):
+                with suppress(hostile.TooLate):
+                    if kind(f"mutant hosts/{number}")():
+                        return f"{kind.__name__} of hosts whose trunks take time {number}"
         except AssertionError as error:
             return f"an assertion in round {number}: {str(error)[:60]}"
     return ""
