@@ -315,6 +315,8 @@ class Lead:
             case HostReady(warnings):
                 link.ready = True
                 self._warn(link, warnings)
+            case ClockTold() if link.number:
+                raise BadMessage("tells its clock, which nobody asked it for")
             case ClockTold():
                 if change := self.beginning.clock_told(message):
                     self._warn(link, [f"the lead's clock {change}, by its own"])

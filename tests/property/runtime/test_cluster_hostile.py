@@ -28,6 +28,7 @@ from emulator.model.errors import EmulationError, SkyloomError
 from emulator.model.network import EndSpec, LinkSpec, Network, NodeSpec, PiecewiseSchedule
 from emulator.record import RunFolder
 from emulator.record.verdict import Verdict
+from emulator.runtime.cluster.beginning import Beginning
 from emulator.runtime.cluster.host import Host
 from emulator.runtime.cluster.host_link import HostLink
 from emulator.runtime.cluster.lead import Lead
@@ -167,8 +168,9 @@ class Stack:
         cluster: Any = SimpleNamespace(names=lambda: ["host 0", "host 1"], ended=lambda host: "", release=lambda: None)
         task = Task(0, SCENARIO, NETWORK, OWNER, folder.path, "run", None, b"secret", ("127.0.0.1", 1))
         self.lead = Lead(cluster, SimpleNamespace(close=lambda: None), [task, task])  # type: ignore[arg-type]
+        self.lead.beginning = Beginning(self.lead.names, self.lead.say, True, lambda: self.lead.failure)
         for number, (here, _) in enumerate(self.pairs):
-            hello = Hello(number, b"", b"", {}, "127.0.0.1", (1, 2))
+            hello = Hello(number, b"", b"", {}, "clock", "127.0.0.1", (1, 2))
             self.lead.hosts.append(HostLink(number, connection(here), hello, ready=True))
         self.plane = SpreadPlane(SCENARIO, NETWORK, folder, self.lead)
         self.collector = Collector(folder, NETWORK)
@@ -287,7 +289,7 @@ def host_with(end: socket.socket) -> Host:
     host._hosts = SimpleNamespace(used=dict, close=nothing)  # type: ignore[assignment]
     host._faults = Faults(NETWORK, nothing)
     host._orders, host._ordered = deque(), asyncio.Event()
-    host._clock, host._playing = None, ()
+    host._clock, host._follower, host._playing = None, None, ()
     host._streams, host._tees = HostStreams(host._connection), HostTees(host._connection)
     return host
 
