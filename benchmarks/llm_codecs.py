@@ -27,7 +27,7 @@ REPEATS = 50
 
 
 class Measured:
-    """A codec as a crossing that counts what it sends."""
+    """A codec as a transfer that counts what it sends."""
 
     def __init__(self, codec: Codec) -> None:
         self.codec = codec
@@ -77,9 +77,9 @@ def main() -> None:
         found = f"perplexity {base.perplexity:.2f}, accuracy {base.accuracy:.2%}"
         tell(domain, found, f"{base.hits.size:,} predictions")
         for name in names:
-            crossings = [Measured(codec_of(name, each)) for each in statistics]
-            lost = change(base, score(Chain(parts, crossings), texts))
-            saved = "/".join(f"{1 - each.sent_bytes / each.tokens / half_bytes:.1%}" for each in crossings)
+            transfers = [Measured(codec_of(name, each)) for each in statistics]
+            lost = change(base, score(Chain(parts, transfers), texts))
+            saved = "/".join(f"{1 - each.sent_bytes / each.tokens / half_bytes:.1%}" for each in transfers)
             loss = lost.loss_nat
             tell(
                 f"{domain}, {name}",

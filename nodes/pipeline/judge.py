@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from emulator.model.errors import DataError
-from nodes.pipeline.codecs.calibration import Statistics, codec_of, crossing
+from nodes.pipeline.codecs.calibration import Statistics, codec_of, transfer
 from nodes.pipeline.codecs.evaluation import Change, change, score, windows
 from nodes.pipeline.codecs.texts import text
 from nodes.pipeline.model.chain import Chain, split
@@ -45,7 +45,7 @@ def judge(
 
     def chain(names: Sequence[str]) -> Chain:
         codecs = [codec_of(name, statistics[cut]) for name, cut in zip(names, cuts, strict=True)]
-        return Chain(parts, [crossing(codec) for codec in codecs])
+        return Chain(parts, [transfer(codec) for codec in codecs])
 
     for name in TEXTS:
         texts = windows(tokenizer.encode(text(name)), count)

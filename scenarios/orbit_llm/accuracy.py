@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nodes.pipeline import plan_file, profile
+from nodes.pipeline import profile
 from nodes.pipeline.codecs import store
 from nodes.pipeline.judge import judge
 from nodes.pipeline.model.named import load_named, sha256_of
-from nodes.pipeline.stages.segment import plan_of
+from nodes.pipeline.planner.plan import Crossing, Plan, Stage
+from nodes.pipeline.stages.segment import assignment_of
 
 if TYPE_CHECKING:
     from emulator.record.load import Run
@@ -26,7 +27,7 @@ def losses(run: Run, request: Request) -> dict[str, Any]:
     model = str(run.parameters["model"])
     sha256 = sha256_of(model)
     measured = profile.load(profile.cached_path(sha256), sha256)
-    plan = plan_file.plan_of(document(request.plan["stages"], sha256), measured)
+    plan = plan_of(request.plan["stages"], measured)
     verdict = next(judge(load_named(model), plan, store.load(store.cached_path(sha256), sha256), windows, _quiet))
     accuracy, loss = verdict.change.accuracy_pp, verdict.change.loss_nat
     return {
@@ -37,14 +38,14 @@ def losses(run: Run, request: Request) -> dict[str, Any]:
     }
 
 
-def document(stages: list[str], sha256: str) -> dict[str, Any]:
-    """A plan as files of plans have it. Satellites are numbered by stage."""
-    segments = plan_of(stages).segments
-    return {
-        "model_sha256": sha256,
-        "stages": [{"satellite": at, "first": each.first, "stop": each.stop} for at, each in enumerate(segments)],
-        "crossings": [{"codec": each.codec, "token_codec": each.token_codec} for each in segments[:-1]],
-    }
+def plan_of(stages: list[str], measured: profile.Profile) -> Plan:
+    """The planner's plan that the texts of a run's config tell of. Satellites are numbered by stage."""
+    segments = assignment_of(stages).segments
+    codecs = {each.name: each for each in measured.codecs}
+    return Plan(
+        tuple(Stage(at, each.first, each.stop) for at, each in enumerate(segments)),
+        tuple(Crossing(codecs[each.codec], codecs[each.token_codec]) for each in segments[:-1]),
+    )
 
 
 def _quiet(_words: str) -> None:

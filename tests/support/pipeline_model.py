@@ -4,7 +4,7 @@ from functools import cache
 
 import pytest
 
-from nodes.pipeline.model.chain import Chain, Crossing, split
+from nodes.pipeline.model.chain import Chain, Transfer, split
 from nodes.pipeline.model.fetch import WHEEL, cached_path, load_model
 from nodes.pipeline.model.gguf import Gguf
 from nodes.pipeline.model.synthetic import synthetic_model
@@ -15,9 +15,9 @@ def small() -> Gguf:
     return Gguf(synthetic_model())
 
 
-def chain_of(gguf: Gguf, cuts: tuple[int, ...] = (), crossings: tuple[Crossing, ...] = ()) -> Chain:
+def chain_of(gguf: Gguf, cuts: tuple[int, ...] = (), transfers: tuple[Transfer, ...] = ()) -> Chain:
     """A model split at the given blocks."""
-    return Chain(split(gguf, cuts), crossings)
+    return Chain(split(gguf, cuts), transfers)
 
 
 @cache

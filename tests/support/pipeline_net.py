@@ -13,7 +13,7 @@ from zlib import crc32
 
 from nodes.pipeline.stages.controller import Controller, Patience, Request, Step
 from nodes.pipeline.stages.core import Begin, Compute, Export, Import, Job, Prepare, Result, StageCore
-from nodes.pipeline.stages.segment import Plan, plan_of
+from nodes.pipeline.stages.segment import Assignment, assignment_of
 from nodes.pipeline.stages.wire import CODEC, Chunk, Held, Message, Ready, Refused, Taken, Token
 
 MODEL = bytes(range(32))
@@ -21,7 +21,7 @@ VOCABULARY = 1000
 BLOCKS = 6
 SOURCE = "n0"
 MOST_TURNS = 4000  # of a request where all goes well
-PLAN = plan_of(["n0 0-2 a/b", "n1 2-3 c", "n2 3-6"])
+PLAN = assignment_of(["n0 0-2 a/b", "n1 2-3 c", "n2 3-6"])
 
 
 class Worker(Protocol):
@@ -80,7 +80,7 @@ class World:
     def __init__(
         self,
         request: Request,
-        plan: Plan = PLAN,
+        plan: Assignment = PLAN,
         nodes: int = 5,
         *,
         window: int = 2,
@@ -142,9 +142,9 @@ class World:
             isinstance(message, Held | Ready | Refused | Token)
             or (isinstance(message, Taken) and sender == self.controller.first)
         ):
-            self.controller.hear(sender, message, self.now_s)
+            self.controller.on_message(sender, message, self.now_s)
         else:
-            self.cores[to].hear(sender, message, self.now_s)
+            self.cores[to].on_message(sender, message, self.now_s)
         self.settle()
 
     def work(self, name: str) -> None:
@@ -173,7 +173,7 @@ class World:
         raise AssertionError("nothing moves any more")
 
 
-def answer_of(request: Request, plan: Plan = PLAN) -> list[int]:
+def answer_of(request: Request, plan: Assignment = PLAN) -> list[int]:
     """What the engines of a plan answer when one does a job after the other, without cores and network."""
     engines = [NumberEngine() for _ in plan.segments]
     for engine, segment in zip(engines, plan.segments, strict=True):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from emulator.model.errors import Absent, Unfit
 from nodes.pipeline.codecs.codec import GROUP, Codec, HalfCodec, TransformCodec
-from nodes.pipeline.model.chain import Chain, Crossing, split
+from nodes.pipeline.model.chain import Chain, Transfer, split
 from nodes.pipeline.model.gguf import Gguf
 from nodes.pipeline.model.llama import Shape
 from nodes.pipeline.model.quantisation import Floats
@@ -51,7 +51,7 @@ class Moments:
         self._peaks: list[Floats] = []
 
     def add(self, rows: Floats) -> Floats:
-        """Count rows in: a window of a text, long enough to tell sinks from others. Gives them back: a crossing."""
+        """Count rows in: a window of a text, long enough to tell sinks from others. Gives them back: a transfer."""
         peaks = np.abs(rows).max(axis=1)
         ordinary = rows[peaks <= EXACT_OVER_MEDIAN * np.median(peaks)].astype(np.float64)
         self._tokens += len(ordinary)
@@ -147,6 +147,6 @@ def codec_of(name: str, statistics: Statistics) -> Codec:
     return CODECS[name](statistics)
 
 
-def crossing(codec: Codec) -> Crossing:
+def transfer(codec: Codec) -> Transfer:
     """What a codec does to rows, without a link."""
     return lambda rows: codec.decode(codec.encode(rows))

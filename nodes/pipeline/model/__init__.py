@@ -6,5 +6,5 @@
 - `gguf`: `load(path, sha256)`, `Gguf(data)`; `quantisation`: F32, Q8_0, Q4_1.
 - `tokenizer`: `Tokenizer(gguf.metadata)` with `encode(text)`, `decode(tokens)`, `bytes_of(token)`, `end`.
 - `llama`: `Part(gguf, first, last)` with `embed`, `forward(rows, cache)`, `logits`; `Cache`, `Shape`.
-- `chain`: `split(gguf, cuts)`, and `Chain(parts, crossings)`: parts one after another in one process.
+- `chain`: `split(gguf, cuts)`, and `Chain(parts, transfers)`: parts one after another in one process.
 """

@@ -1,6 +1,6 @@
 """Parts of a model one after another in one process: what stages compute, without stages.
 
-Invariant: the parts are contiguous and are the whole model. A crossing is what happens to rows between two parts, such
+Invariant: the parts are contiguous and are the whole model. A transfer is what happens to rows between two parts, such
 as a codec's encoding and decoding.
 """
 
@@ -14,7 +14,7 @@ from nodes.pipeline.model.gguf import Gguf
 from nodes.pipeline.model.llama import Cache, Part, Shape
 from nodes.pipeline.model.quantisation import Floats
 
-Crossing = Callable[[Floats], Floats]
+Transfer = Callable[[Floats], Floats]
 
 
 def split(gguf: Gguf, cuts: Sequence[int] = ()) -> list[Part]:
@@ -23,18 +23,18 @@ def split(gguf: Gguf, cuts: Sequence[int] = ()) -> list[Part]:
 
 
 class Chain:
-    """A whole model in parts, with one crossing between each two of them."""
+    """A whole model in parts, with one transfer between each two of them."""
 
-    def __init__(self, parts: Sequence[Part], crossings: Sequence[Crossing] = ()) -> None:
-        """Unfit where the parts do not follow on, or are not the whole model. No crossings: rows cross as they are."""
+    def __init__(self, parts: Sequence[Part], transfers: Sequence[Transfer] = ()) -> None:
+        """Unfit where the parts do not follow on, or are not the whole model. No transfers: rows cross as they are."""
         blocks = [(part.first, part.last) for part in parts]
         ends = [last for _, last in blocks]
         if not parts or [first for first, _ in blocks] != [0, *ends[:-1]] or ends[-1] != parts[0].shape.blocks:
             raise Unfit(f"parts of blocks {blocks}", "parts that follow on, from the first block to the last")
-        if crossings and len(crossings) != len(parts) - 1:
-            raise Unfit(f"{len(crossings)} crossings between {len(parts)} parts", f"{len(parts) - 1}")
+        if transfers and len(transfers) != len(parts) - 1:
+            raise Unfit(f"{len(transfers)} transfers between {len(parts)} parts", f"{len(parts) - 1}")
         self.parts = parts
-        self.crossings = crossings
+        self.transfers = transfers
 
     def caches(self, capacity: int) -> list[Cache]:
         """Caches for one sequence of at most so many tokens."""
@@ -44,7 +44,7 @@ class Chain:
         """Rows of the next tokens of a sequence, after the last block."""
         rows = self.parts[0].embed(tokens)
         for number, (part, cache) in enumerate(zip(self.parts, caches, strict=True)):
-            rows = part.forward(self.crossings[number - 1](rows) if number and self.crossings else rows, cache)
+            rows = part.forward(self.transfers[number - 1](rows) if number and self.transfers else rows, cache)
         return rows
 
     def logits(self, rows: Floats) -> Floats:

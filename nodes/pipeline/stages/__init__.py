@@ -3,7 +3,7 @@
 A request has segments: blocks, and the codecs of what leaves them. They stay as they are as long as it lasts; an epoch
 says which node runs which. So keys and values of a token are the same whoever computed them, and the text, too.
 
-- `segment`: `Segment`, and `plan_of(texts)`, a plan as configs have it.
+- `segment`: `Segment`, and `assignment_of(texts)`, a plan as configs have it.
 - `wire`: what nodes say to each other.
 - `core`: `StageCore`, a stage without sockets, clock and arithmetic. `controller`: `Controller`, drives a request.
 - `engine`: `Engine`, the arithmetic, at its share of a processor.

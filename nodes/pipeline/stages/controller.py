@@ -15,7 +15,7 @@ from enum import Enum
 from itertools import pairwise
 from math import inf
 
-from nodes.pipeline.stages.segment import Plan
+from nodes.pipeline.stages.segment import Assignment
 from nodes.pipeline.stages.wire import Blocks, Chunk, Held, Message, Place, Probe, Ready, Refused, Seat, Taken, Token
 
 
@@ -83,7 +83,7 @@ class Controller:
     """
 
     def __init__(
-        self, request: Request, plan: Plan, nodes: Sequence[str], model: bytes, window: int, patience: Patience,
+        self, request: Request, plan: Assignment, nodes: Sequence[str], model: bytes, window: int, patience: Patience,
         hands_over: bool = True,
         connected: Callable[[str], bool] = lambda node: True,
     ) -> None:  # fmt: skip
@@ -144,7 +144,7 @@ class Controller:
                 self._draining = True
                 self._go_on(now_s)
 
-    def hear(self, sender: str, message: Message, now_s: float) -> None:
+    def on_message(self, sender: str, message: Message, now_s: float) -> None:
         """A message has arrived. Those of other epochs, and from nodes that have no say, have no effect."""
         if (message.request, message.epoch) != (self.request.number, self._epoch) or sender not in self._nodes:
             return
@@ -182,7 +182,7 @@ class Controller:
         )
         request = self.request
         for node in self._nodes:
-            self._say(
+            self._send(
                 node,
                 Probe(request.number, self._epoch, self._model, request.capacity, len(request.prompt), segments),
             )
@@ -221,7 +221,7 @@ class Controller:
         self.epochs.append(Epoch(self._epoch, self._why, seats, kept, moved))
         placed = tuple(Seat(node.encode(), holder.encode()) for node, holder in zip(seats, holders, strict=True))
         for node in self._held:
-            self._say(node, Place(self.request.number, self._epoch, kept, placed))
+            self._send(node, Place(self.request.number, self._epoch, kept, placed))
 
     def _next_look_s(self, now_s: float) -> float:
         """When to look whether stages that are not ready are still there."""
@@ -270,7 +270,7 @@ class Controller:
             tokens = known[self._fed : end]
             payload = struct.pack(f">{len(tokens)}I", *tokens)
             chunk = Chunk(self.request.number, self._epoch, self._fed, len(tokens), b"", payload)
-            self._say(self._seats[0], chunk)
+            self._send(self._seats[0], chunk)
             self.replayed_tokens += max(0, min(self._most_fed, end) - self._fed)
             self._fed = end
             self._most_fed = max(self._most_fed, end)
@@ -297,5 +297,5 @@ class Controller:
     def _fail(self, reason: str) -> None:
         self.step, self.reason, self._deadline_s = Step.FAILED, reason, inf
 
-    def _say(self, node: str, message: Message) -> None:
+    def _send(self, node: str, message: Message) -> None:
         self._messages.append((node, message))

@@ -129,7 +129,7 @@ class StageCore:
             return None
         if not self._orders and self.queue and len(self._sent) < self._window and self._number is not None:
             chunk, received_s = self.queue.popleft()
-            self._say(self._before, Taken(self.request, self.epoch, chunk.end))
+            self._send(self._before, Taken(self.request, self.epoch, chunk.end))
             segment = self._segments[self._number]
             self._order(Compute(chunk, self._codec(segment, chunk.offset), received_s), self._after, self._number)
         if not self._orders:
@@ -143,9 +143,9 @@ class StageCore:
         assert order is not None
         if order.request == self.request:
             self._apply(order, result, order.epoch == self.epoch)
-            self._say_if_ready()
+            self._check_ready()
 
-    def hear(self, sender: str, message: Message, now_s: float) -> None:
+    def on_message(self, sender: str, message: Message, now_s: float) -> None:
         """A message has arrived."""
         term = (message.request, message.epoch)
         known = (self.request, self.epoch)
@@ -165,7 +165,7 @@ class StageCore:
         elif isinstance(message, Place):
             self._place(message)
         elif isinstance(message, Probe) and not self._placed:
-            self._say_held()
+            self._send_held()
         else:
             self.rejected["stranger"] += 1
 
@@ -189,7 +189,7 @@ class StageCore:
         else:
             if not self._begun:
                 self._order(Begin(probe.capacity))
-            self._say_held()
+            self._send_held()
 
     def _place(self, place: Place) -> None:
         if self._placed or len(place.seats) != len(self._segments):
@@ -224,11 +224,11 @@ class StageCore:
             self._imported[keys.block] = 0
             self._order(Import(keys.block, keys.data))
 
-    def _say_held(self) -> None:
+    def _send_held(self) -> None:
         """A chunk that the engine has now is not held yet, and will be."""
-        self._say(self._source, Held(self.request, self.epoch, int(self._was_cut), tuple(self._held)))
+        self._send(self._source, Held(self.request, self.epoch, int(self._was_cut), tuple(self._held)))
 
-    def _say_if_ready(self) -> None:
+    def _check_ready(self) -> None:
         if self._number is None or not self._prepared or self._ready:
             return
         segment = self._segments[self._number]
@@ -236,7 +236,7 @@ class StageCore:
             self._held[self._number] = max(self._held[self._number], self._kept)
         if self._held[self._number] >= self._kept:
             self._ready = True
-            self._say(self._source, Ready(self.request, self.epoch))
+            self._send(self._source, Ready(self.request, self.epoch))
 
     # Chunks
 
@@ -278,27 +278,27 @@ class StageCore:
         elif current and isinstance(job, Import) and isinstance(result, int):
             self._imported[job.block] = result
         elif current and isinstance(job, Export) and isinstance(result, bytes):
-            self._say(order.peer, Keys(self.request, self.epoch, job.block, result))
+            self._send(order.peer, Keys(self.request, self.epoch, job.block, result))
 
     def _pass_on(self, order: _Order, job: Compute, result: Result) -> None:
         chunk = job.chunk
         if isinstance(result, bytes):
             self._sent.append(chunk.end)
             codec = job.codec.encode()
-            self._say(order.peer, Chunk(self.request, self.epoch, chunk.offset, chunk.tokens, codec, result))
+            self._send(order.peer, Chunk(self.request, self.epoch, chunk.offset, chunk.tokens, codec, result))
         elif isinstance(result, int):
-            self._say(order.peer, Token(self.request, self.epoch, chunk.end, result))
+            self._send(order.peer, Token(self.request, self.epoch, chunk.end, result))
 
     def _refuse(self, reason: str) -> None:
         """Take no part in this epoch."""
         self._leave()
         self._placed = True  # so that no placement is taken
-        self._say(self._source, Refused(self.request, self.epoch, reason[:MOST_REASON_CHARACTERS].encode()))
+        self._send(self._source, Refused(self.request, self.epoch, reason[:MOST_REASON_CHARACTERS].encode()))
 
     def _order(self, job: Job, peer: str = "", number: int = 0) -> None:
         self._orders.append(_Order(self.request, self.epoch, job, peer, number))
 
-    def _say(self, node: str, message: Message) -> None:
+    def _send(self, node: str, message: Message) -> None:
         self._messages.append((node, message))
 
 

@@ -134,7 +134,7 @@ class Stage(Node):
             else:
                 self.core.rejected["stranger"] += 1
         else:
-            self.core.hear(sender, message, self.context.now())
+            self.core.on_message(sender, message, self.context.now())
             self._changed.set()
 
     def messages(self) -> list[tuple[str, Message]]:

@@ -22,7 +22,7 @@ from nodes.pipeline.model.tokenizer import Tokenizer
 from nodes.pipeline.stages.account import Account
 from nodes.pipeline.stages.controller import Controller, Patience, Request
 from nodes.pipeline.stages.process import Common, Stage
-from nodes.pipeline.stages.segment import Plan, plan_of
+from nodes.pipeline.stages.segment import Assignment, assignment_of
 from nodes.pipeline.stages.wire import End, Held, Message, Ready, Refused, Taken, Token
 
 CONNECT_S = 5.0  # to nodes of the first plan, before the first request
@@ -73,7 +73,7 @@ class Prompt(Stage):
                 raise Unfit("no `plans`", "one at least, a list of stages by its name")
             for name, stages in self.plans.items():
                 try:
-                    plan_of(stages)
+                    assignment_of(stages)
                 except Unfit as error:
                     raise Unfit(f"`plans.{name}`: {error.found}", error.expected) from None
             if unknown := [name for name in self.sequential if name not in self.plans]:
@@ -100,7 +100,7 @@ class Prompt(Stage):
         context, config = self.context, self.config
         shape = Shape.of(self.gguf)
         self._prompt = tuple(self._tokenizer.encode(config.text))
-        self._plans = {name: plan_of(stages) for name, stages in config.plans.items()}
+        self._plans = {name: assignment_of(stages) for name, stages in config.plans.items()}
         if not self._prompt or len(self._prompt) + config.answer_tokens > shape.context:
             raise DataError(
                 f"a prompt of {len(self._prompt):,} tokens and {config.answer_tokens:,} of answer; expected one at "
@@ -139,7 +139,7 @@ class Prompt(Stage):
             self.links.send(node, End(begun_ms + len(self._plans), 0))
         await self._within(FLUSH_S, lambda: not self.links.connected())  # they close when they end
 
-    async def ask(self, number: int, name: str, plan: Plan) -> None:
+    async def ask(self, number: int, name: str, plan: Assignment) -> None:
         """One request, with its records."""
         context, config = self.context, self.config
         request = Request(
@@ -176,7 +176,7 @@ class Prompt(Stage):
         if not isinstance(message, Held | Ready | Refused | Taken | Token):
             super().accept(sender, message)
         elif controller is not None and (sender == controller.first or not isinstance(message, Taken)):
-            controller.hear(sender, message, self.context.now())
+            controller.on_message(sender, message, self.context.now())
         elif isinstance(message, Taken):
             super().accept(sender, message)
 

@@ -26,8 +26,8 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """Segments, and the node on which each begins."""
+class Assignment:
+    """A plan as stages have it: segments, and the node that each is on at first."""
 
     segments: tuple[Segment, ...]
     nodes: tuple[str, ...]
@@ -37,7 +37,7 @@ class Plan:
         return self.segments[-1].stop
 
 
-def plan_of(texts: Sequence[str]) -> Plan:
+def assignment_of(texts: Sequence[str]) -> Assignment:
     """The plan that texts tell of, one a stage. Unfit says which of them does not fit."""
     if not 0 < len(texts) <= MOST_SEGMENTS:
         raise Unfit(f"a plan of {len(texts)} stages", f"1 to {MOST_SEGMENTS}")
@@ -58,4 +58,4 @@ def plan_of(texts: Sequence[str]) -> Plan:
         codec = match[4] or ""
         segments.append(Segment(first, stop, codec, match[5] or codec))
         nodes.append(node)
-    return Plan(tuple(segments), tuple(nodes))
+    return Assignment(tuple(segments), tuple(nodes))

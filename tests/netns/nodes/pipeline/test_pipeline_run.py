@@ -12,7 +12,7 @@ from pipeline_model import small
 from skyloom_command import skyloom
 
 from emulator.record.load import load_run
-from nodes.pipeline.codecs.calibration import crossing
+from nodes.pipeline.codecs.calibration import transfer
 from nodes.pipeline.codecs.codec import HalfCodec
 from nodes.pipeline.model.chain import Chain, split
 from nodes.pipeline.model.llama import Shape
@@ -147,9 +147,9 @@ class Records:
 
 def expected_tokens() -> list[int]:
     """Of the same parts and codecs in this process."""
-    crossings = [crossing(HalfCodec(Shape.of(small()).hidden))] * 2
+    transfers = [transfer(HalfCodec(Shape.of(small()).hidden))] * 2
     prompt = Tokenizer(small().metadata).encode(TEXT)
-    return list(Chain(split(small(), [1, 2]), crossings).greedy(prompt, ANSWER_TOKENS, CHUNK_TOKENS))
+    return list(Chain(split(small(), [1, 2]), transfers).greedy(prompt, ANSWER_TOKENS, CHUNK_TOKENS))
 
 
 @pytest.fixture(scope="module")

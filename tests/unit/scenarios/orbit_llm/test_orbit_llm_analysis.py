@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from nodes.pipeline.observed import observe
+from nodes.pipeline.planner.plan import Crossing, Plan, Stage
+from nodes.pipeline.planner.problem import CodecCost
 from scenarios.orbit_llm import analysis
-from scenarios.orbit_llm.accuracy import document
+from scenarios.orbit_llm.accuracy import plan_of
 
 STAGES = ["s0 0-10 klt4/fp16", "s1 10-30"]
 
@@ -89,9 +91,9 @@ def test_crossings_last_from_the_end_of_a_stage_to_the_arrival_at_the_next():
     assert list(request.crossings()) == [(0, 10.5, 11.0), (0, 11.5, 12.0)]
 
 
-def test_a_plan_of_a_run_is_a_plan_of_a_file():
-    assert document(STAGES, "ab") == {
-        "model_sha256": "ab",
-        "stages": [{"satellite": 0, "first": 0, "stop": 10}, {"satellite": 1, "first": 10, "stop": 30}],
-        "crossings": [{"codec": "klt4", "token_codec": "fp16"}],
-    }
+def test_the_plan_of_a_run_is_read_from_its_stages():
+    codecs = [CodecCost(name, 0.0, 0.0, 1.0, 0.0, 0.0, 1.0, (0.0,) * 29) for name in ("fp16", "klt4")]
+    measured = SimpleNamespace(codecs=codecs)
+    assert plan_of(STAGES, measured) == Plan(
+        (Stage(0, 0, 10), Stage(1, 10, 30)), (Crossing(codecs[1], codecs[0]),)
+    )  # fmt: skip

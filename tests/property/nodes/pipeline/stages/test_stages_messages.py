@@ -10,7 +10,7 @@ from nodes.pipeline.stages import wire
 from nodes.pipeline.stages.controller import Controller, Patience, Request
 from nodes.pipeline.stages.core import StageCore
 from nodes.pipeline.stages.engine import Engine
-from nodes.pipeline.stages.segment import plan_of
+from nodes.pipeline.stages.segment import assignment_of
 
 NODES = ("n0", "n1", "n2")
 ROW = Shape.of(small()).hidden * 2  # bytes of a token by fp16
@@ -44,7 +44,7 @@ def test_a_stage_that_is_told_anything_goes_on(told, data):
     core, engine = StageCore("n1", "n0", MODEL, 2, lambda node: True), Engine(small(), {})
     job = None
     for sender, message in told:
-        core.hear(sender, message, 0.0)
+        core.on_message(sender, message, 0.0)
         if job is not None and data.draw(st.booleans()):
             core.done(engine.do(job))
             job = None
@@ -57,10 +57,10 @@ def test_a_stage_that_is_told_anything_goes_on(told, data):
 @given(st.lists(st.tuples(st.sampled_from(NODES), messages), max_size=30))
 def test_a_controller_that_is_told_anything_goes_on(told):
     request = Request(1, (1, 2, 3), answer_tokens=3, chunk_tokens=2, vocabulary=100)
-    controller = Controller(request, plan_of(["n0 0-2 fp16", "n1 2-4"]), NODES, MODEL, 2, Patience(most_epochs=5))
+    controller = Controller(request, assignment_of(["n0 0-2 fp16", "n1 2-4"]), NODES, MODEL, 2, Patience(most_epochs=5))
     controller.tick(0.0)
     for at, (sender, message) in enumerate(told):
-        controller.hear(sender, message, at * 0.1)
+        controller.on_message(sender, message, at * 0.1)
         controller.tick(at * 0.1)
         for _, said in controller.take():
             assert wire.CODEC.decode(wire.CODEC.encode(said)) == said

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from emulator.model.errors import Absent, Unfit
-from nodes.pipeline.codecs.calibration import CODECS, Moments, allocated, codec_of, crossing
+from nodes.pipeline.codecs.calibration import CODECS, Moments, allocated, codec_of, transfer
 from nodes.pipeline.codecs.codec import HEADER, MOST_TOKENS
 from nodes.pipeline.codecs.packing import packed, unpacked
 
@@ -36,7 +36,7 @@ def rows():
 
 def error(codec, rows) -> float:
     """The root mean square of what ordinary rows lose, over their deviation."""
-    lost = crossing(codec)(rows)[1:] - rows[1:]
+    lost = transfer(codec)(rows)[1:] - rows[1:]
     return float(np.sqrt((lost**2).mean() / rows[1:].var(axis=0).mean()))
 
 
@@ -85,28 +85,28 @@ def test_the_transform_loses_less_than_plain_integers_of_as_many_bits(statistics
 
 @pytest.mark.parametrize("name", CODECS)
 def test_a_sink_comes_through(statistics, rows, name):
-    assert crossing(codec_of(name, statistics))(rows)[0] == pytest.approx(rows[0], rel=2**-10, abs=1e-3)
+    assert transfer(codec_of(name, statistics))(rows)[0] == pytest.approx(rows[0], rel=2**-10, abs=1e-3)
 
 
 @pytest.mark.parametrize("name", CODECS)
 def test_rows_decode_alike_alone_and_together(statistics, rows, name):
     codec = codec_of(name, statistics)
-    alone = np.concatenate([crossing(codec)(row[None]) for row in rows[:20]])
-    alike = np.isclose(alone, crossing(codec)(rows[:20]), atol=1e-3).all(axis=1)
+    alone = np.concatenate([transfer(codec)(row[None]) for row in rows[:20]])
+    alike = np.isclose(alone, transfer(codec)(rows[:20]), atol=1e-3).all(axis=1)
     assert alike.mean() >= 0.9  # a coefficient at the edge of a code may be rounded to either side
 
 
 def test_rows_that_are_all_exact_or_zero_come_through(statistics):
     codec = codec_of("klt4", statistics)
     sinks = np.full((3, HIDDEN), 7000, np.float32)
-    assert (crossing(codec)(sinks) == sinks).all()
+    assert (transfer(codec)(sinks) == sinks).all()
     mean = np.repeat(statistics.mean[None], 2, axis=0)
-    assert crossing(codec)(mean) == pytest.approx(mean, abs=1e-3)
+    assert transfer(codec)(mean) == pytest.approx(mean, abs=1e-3)
 
 
 def test_values_beyond_fp16_are_clipped(statistics):
     rows = np.full((1, HIDDEN), -1e9, np.float32)
-    assert crossing(codec_of("fp16", statistics))(rows).min() == -65504
+    assert transfer(codec_of("fp16", statistics))(rows).min() == -65504
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from pipeline_model import chain_of, small
 
 from emulator.model.errors import Unfit
-from nodes.pipeline.codecs.calibration import calibrated, codec_of, crossing
+from nodes.pipeline.codecs.calibration import calibrated, codec_of, transfer
 from nodes.pipeline.codecs.evaluation import Score, change, score, sensitivities, windows
 from nodes.pipeline.codecs.texts import NAMES, text
 from nodes.pipeline.model.tokenizer import Tokenizer
@@ -67,8 +67,8 @@ def test_fewer_bits_cost_more(statistics):
     base = score(chain_of(small(), (1, 3)), TEXTS)
     losses = []
     for name in ("fp16", "klt5", "klt3", "klt2"):
-        crossings = tuple(crossing(codec_of(name, each)) for each in statistics)
-        losses.append(change(base, score(chain_of(small(), (1, 3), crossings), TEXTS)))
+        transfers = tuple(transfer(codec_of(name, each)) for each in statistics)
+        losses.append(change(base, score(chain_of(small(), (1, 3), transfers), TEXTS)))
     assert losses[0].agreement > 0.99
     agreements = [each.agreement for each in losses]
     assert agreements == sorted(agreements, reverse=True)
@@ -80,10 +80,10 @@ def test_a_sensitivity_is_the_divergence_with_one_cut_encoded(statistics):
     found = sensitivities(chain_of(small(), (1, 3)), TEXTS[:2], codecs)
     for cut, each in enumerate(codecs):
         for name, codec in each.items():
-            crossings = [lambda rows: rows, lambda rows: rows]
-            crossings[cut] = crossing(codec)
+            transfers = [lambda rows: rows, lambda rows: rows]
+            transfers[cut] = transfer(codec)
             by_window = [
-                divergence(chain_of(small()), chain_of(small(), (1, 3), tuple(crossings)), text) for text in TEXTS[:2]
+                divergence(chain_of(small()), chain_of(small(), (1, 3), tuple(transfers)), text) for text in TEXTS[:2]
             ]
             assert found[cut][name].mean == pytest.approx(np.mean(by_window), rel=0.01, abs=1e-6)
         assert 0 <= found[cut]["int8"].mean < found[cut]["klt2"].mean

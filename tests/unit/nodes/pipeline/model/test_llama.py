@@ -105,7 +105,7 @@ def test_parts_do_only_what_they_hold():
 def test_a_chain_is_the_whole_model():
     with pytest.raises(Unfit, match=r"blocks \[\(0, 2\), \(3, 4\)\]"):
         Chain([Part(small(), 0, 2), Part(small(), 3, 4)])
-    with pytest.raises(Unfit, match="1 crossings between 3 parts; expected 2"):
+    with pytest.raises(Unfit, match="1 transfers between 3 parts; expected 2"):
         chain_of(small(), (1, 2), (lambda rows: rows,))
 
 

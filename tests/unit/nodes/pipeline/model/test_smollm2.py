@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pipeline_model import real
 
-from nodes.pipeline.codecs.calibration import crossing
+from nodes.pipeline.codecs.calibration import transfer
 from nodes.pipeline.codecs.codec import HalfCodec
 from nodes.pipeline.codecs.texts import text
 from nodes.pipeline.model.chain import Chain, split
@@ -46,7 +46,7 @@ def test_a_text_is_as_likely_as_by_llama_cpp_with_fp16_between_parts_too():
     whole = logits_of(Chain(parts), tokens)
     assert loss_nat(whole, tokens) == pytest.approx(golden["nats_per_token"], abs=0.01)
 
-    halves = logits_of(Chain(parts, [crossing(HalfCodec(parts[0].shape.hidden))] * len(CUTS)), tokens)
+    halves = logits_of(Chain(parts, [transfer(HalfCodec(parts[0].shape.hidden))] * len(CUTS)), tokens)
     assert loss_nat(halves, tokens) == pytest.approx(loss_nat(whole, tokens), abs=1e-3)
     first, second = np.partition(whole, (-1, -2), axis=1)[:, :-3:-1].T
     clear = first - second > 0.1

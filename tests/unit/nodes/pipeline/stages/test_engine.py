@@ -7,24 +7,24 @@ import pytest
 from pipeline_model import small
 from pipeline_net import World
 
-from nodes.pipeline.codecs.calibration import crossing
+from nodes.pipeline.codecs.calibration import transfer
 from nodes.pipeline.codecs.codec import HalfCodec
 from nodes.pipeline.model.chain import Chain, split
 from nodes.pipeline.model.llama import Shape
 from nodes.pipeline.stages.controller import Request
 from nodes.pipeline.stages.core import Begin, Compute, Export, Failed, Import, Prepare
 from nodes.pipeline.stages.engine import Engine
-from nodes.pipeline.stages.segment import Segment, plan_of
+from nodes.pipeline.stages.segment import Segment, assignment_of
 from nodes.pipeline.stages.wire import Chunk
 
 REQUEST = Request(number=1, prompt=tuple(range(60, 80)), answer_tokens=6, chunk_tokens=8, vocabulary=1000)
-PLAN = plan_of(["n0 0-1 fp16", "n1 1-3 fp16", "n2 3-4"])
+PLAN = assignment_of(["n0 0-1 fp16", "n1 1-3 fp16", "n2 3-4"])
 
 
 def of_one_process() -> list[int]:
     """The answer of the same parts and codecs, without stages."""
-    crossings = [crossing(HalfCodec(Shape.of(small()).hidden))] * 2
-    return list(Chain(split(small(), [1, 3]), crossings).greedy(REQUEST.prompt, 6, REQUEST.chunk_tokens))
+    transfers = [transfer(HalfCodec(Shape.of(small()).hidden))] * 2
+    return list(Chain(split(small(), [1, 3]), transfers).greedy(REQUEST.prompt, 6, REQUEST.chunk_tokens))
 
 
 def chunk_of(tokens: range) -> Chunk:

@@ -2,11 +2,11 @@
 
 import pytest
 
-from nodes.pipeline.stages.segment import Segment, plan_of
+from nodes.pipeline.stages.segment import Segment, assignment_of
 
 
 def test_a_plan_is_one_text_a_stage():
-    plan = plan_of(["sat-0 0-8 klt4", "sat-1 8-24 klt3.5/fp16", "sat-2 24-30"])
+    plan = assignment_of(["sat-0 0-8 klt4", "sat-1 8-24 klt3.5/fp16", "sat-2 24-30"])
     assert plan.nodes == ("sat-0", "sat-1", "sat-2")
     assert plan.segments == (
         Segment(0, 8, "klt4", "klt4"), Segment(8, 24, "klt3.5", "fp16"), Segment(24, 30),
@@ -28,5 +28,5 @@ def test_a_plan_is_one_text_a_stage():
 )
 def test_what_is_no_plan_is_refused(texts, words):
     with pytest.raises(ValueError, match=r"expected") as error:
-        plan_of(texts)
+        assignment_of(texts)
     assert words in str(error.value)

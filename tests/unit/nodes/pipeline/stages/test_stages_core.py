@@ -79,7 +79,7 @@ def test_a_stage_takes_no_more_chunks_than_its_window():
     play(world, lambda world: world.controller.step is Step.RUNNING)
     core = world.cores["n1"]
     for offset in (0, 3, 6, 9):
-        core.hear("n0", Chunk(1, 1, offset, 3, b"a", b"\0" * 12), 0.0)
+        core.on_message("n0", Chunk(1, 1, offset, 3, b"a", b"\0" * 12), 0.0)
     assert len(core.queue) == 2
     assert core.rejected["crowd"] >= 1
 
@@ -194,14 +194,14 @@ def test_placements_of_strangers_have_no_effect():
     world = World(REQUEST)
     play(world, lambda world: world.controller.step is Step.RUNNING)
     core = world.cores["n1"]
-    core.hear("n4", Probe(1, 2, MODEL, 16, 11, ()), 0.0)
-    core.hear("n4", Probe(2, 1, MODEL, 16, 11, ()), 0.0)
-    core.hear("n4", Place(1, 1, 0, ()), 0.0)
-    core.hear("n4", Keys(1, 1, 2, b"\0" * 4), 0.0)  # that would replace those of the chunks here
-    core.hear("n4", Chunk(1, 1, 0, 3, b"a", b"\0" * 12), 0.0)
-    core.hear(SOURCE, Chunk(1, 1, 3, 3, b"a", b"\0" * 12), 0.0)
-    core.hear(SOURCE, Chunk(1, 1, 0, 3, b"b", b"\0" * 12), 0.0)
-    core.hear(SOURCE, Chunk(1, 0, 0, 3, b"a", b"\0" * 12), 0.0)
+    core.on_message("n4", Probe(1, 2, MODEL, 16, 11, ()), 0.0)
+    core.on_message("n4", Probe(2, 1, MODEL, 16, 11, ()), 0.0)
+    core.on_message("n4", Place(1, 1, 0, ()), 0.0)
+    core.on_message("n4", Keys(1, 1, 2, b"\0" * 4), 0.0)  # that would replace those of the chunks here
+    core.on_message("n4", Chunk(1, 1, 0, 3, b"a", b"\0" * 12), 0.0)
+    core.on_message(SOURCE, Chunk(1, 1, 3, 3, b"a", b"\0" * 12), 0.0)
+    core.on_message(SOURCE, Chunk(1, 1, 0, 3, b"b", b"\0" * 12), 0.0)
+    core.on_message(SOURCE, Chunk(1, 0, 0, 3, b"a", b"\0" * 12), 0.0)
     assert core.rejected == {"stranger": 4, "gap": 1, "codec": 1, "stale": 1, "keys": 1}
     play(world)
     assert world.controller.answer == answer_of(REQUEST)
@@ -230,8 +230,8 @@ def test_keys_of_another_node_than_the_holder_have_no_effect():
     world.settle()
     core = world.cores["n3"]
     play(world, lambda world: core.epoch == 2)
-    core.hear("n4", Keys(1, 2, 2, b"\0" * 4), 0.0)  # before the placement that says who hands over
-    core.hear("n4", Keys(1, 2, 5, b"\0" * 4), 0.0)
+    core.on_message("n4", Keys(1, 2, 2, b"\0" * 4), 0.0)  # before the placement that says who hands over
+    core.on_message("n4", Keys(1, 2, 5, b"\0" * 4), 0.0)
     play(world)
     assert core.rejected == {"keys": 2}
     assert [epoch.moved for epoch in world.controller.epochs] == [0, 1]
@@ -242,8 +242,8 @@ def test_a_stage_that_is_started_again_takes_requests_of_its_source_alone():
     world = World(REQUEST)
     play(world)
     world.restart("n1")
-    world.cores["n1"].hear("n4", Probe(9, 1, MODEL, 16, 11, ()), 0.0)
-    world.cores["n1"].hear("n4", Keys(0, 0, 2, b"\0" * 4), 0.0)
+    world.cores["n1"].on_message("n4", Probe(9, 1, MODEL, 16, 11, ()), 0.0)
+    world.cores["n1"].on_message("n4", Keys(0, 0, 2, b"\0" * 4), 0.0)
     assert world.cores["n1"].rejected == {"stranger": 1, "keys": 1}
     world.ask(replace(REQUEST, number=2))
     play(world)
@@ -263,17 +263,17 @@ def test_what_is_out_of_date_has_no_effect():
     world = World(replace(REQUEST, overlaps=False))
     controller = world.controller
     controller.tick(controller.next_deadline_s())  # nobody has answered yet: the second epoch
-    controller.hear("n1", Held(1, 1, 0, (9, 9, 9)), 0.0)
+    controller.on_message("n1", Held(1, 1, 0, (9, 9, 9)), 0.0)
     play(world, lambda world: controller.step is Step.PLACING)
     for name in PLAN.nodes:
-        controller.hear(name, Ready(1, 1), 0.0)
+        controller.on_message(name, Ready(1, 1), 0.0)
     assert controller.step is Step.PLACING
     play(world, lambda world: controller.step is Step.RUNNING)
-    world.cores["n1"].hear(SOURCE, Probe(1, 1, MODEL, 16, 11, ()), 0.0)
+    world.cores["n1"].on_message(SOURCE, Probe(1, 1, MODEL, 16, 11, ()), 0.0)
     assert world.cores["n1"].epoch == 2
-    controller.hear("n2", Token(1, 2, 16, 7), 0.0)  # of a chunk that was not sent
+    controller.on_message("n2", Token(1, 2, 16, 7), 0.0)  # of a chunk that was not sent
     play(world, lambda world: len(controller.answer) == 1)
-    controller.hear("n2", Token(1, 2, 3, 7), 0.0)  # that came before
+    controller.on_message("n2", Token(1, 2, 3, 7), 0.0)  # that came before
     play(world)
     assert controller.answer == answer_of(REQUEST)
     assert len(controller.epochs) == 1
@@ -298,7 +298,7 @@ def test_a_placement_that_comes_again_has_no_effect():
     play(world, lambda world: world.controller.step is Step.RUNNING)
     for _ in world.run():
         for name in PLAN.nodes:
-            world.cores[name].hear(SOURCE, CODEC.decode(place), 0.0)
+            world.cores[name].on_message(SOURCE, CODEC.decode(place), 0.0)
         world.settle()
     assert world.controller.answer == answer_of(REQUEST)
     assert len(world.controller.epochs) == 1
@@ -307,7 +307,7 @@ def test_a_placement_that_comes_again_has_no_effect():
 def test_a_token_that_there_is_not_begins_an_epoch():
     world = World(REQUEST)
     play(world, lambda world: len(world.controller.answer) == 1 and not world.flying)
-    world.controller.hear("n2", Token(1, 1, 12, 10**6), world.now_s)
+    world.controller.on_message("n2", Token(1, 1, 12, 10**6), world.now_s)
     world.settle()
     play(world)
     assert world.controller.answer == answer_of(REQUEST)
