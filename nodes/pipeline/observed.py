@@ -104,6 +104,7 @@ def _tell(request: Request, t_s: float, kind: str, data: Data) -> None:
         request.plan = data
     elif kind == "request":
         request.begun_s, request.prompt_tokens, request.nodes = t_s, data["prompt_tokens"], tuple(data["stages"])
+        request.chunks, request.answer = [], {}  # a source that was started again asks anew
     elif kind == "answer":
         request.answer = data
     else:

@@ -63,7 +63,7 @@ class PipelinePanel(Panel):
             asked.predicted_s = float(data["first_token_s"])
         elif kind == "request":
             self._now, self._stages = str(data["plan"]), {}
-            asked.begun_s, asked.nodes = t_s, list(data["stages"])
+            self._asked[self._now] = _Asked(t_s, list(data["stages"]), predicted_s=asked.predicted_s)
         elif kind == "epoch":
             asked.nodes = list(data["nodes"])
         elif kind == "token":

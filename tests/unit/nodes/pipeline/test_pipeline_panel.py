@@ -60,6 +60,12 @@ def test_a_new_request_begins_anew_and_nodes_follow_epochs():
     assert [row[2] for row in listing] == ["0", "0"]
 
 
+def test_a_plan_that_is_asked_anew_forgets_the_text_before():
+    panel = told()
+    panel.event(4.0, "s0", "request", {"plan": "joint", "stages": ["s0", "s1"]})
+    assert rows(panel, 5.0, "Plans")[0] == ["joint", "", "1.25 s", "0", ""]
+
+
 def test_of_a_long_text_the_end_is_kept_and_nothing_controls_the_terminal():
     panel = told()
     for _ in range(300):

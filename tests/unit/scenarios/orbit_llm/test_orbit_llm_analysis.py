@@ -82,6 +82,12 @@ def test_a_baseline_without_a_plan_is_not_missed(monkeypatch):
     assert (found["answers"], found["unanswered"], found["no_plan"]) == (1, 0, {"int8": "no plan"})
 
 
+def test_a_request_that_is_asked_anew_counts_once(monkeypatch):
+    asked = events({"joint": 2.1})
+    cut_short = [each for each in asked if each[2] not in ("answer", "processor")]
+    assert summary(monkeypatch, [*cut_short, *asked]) == summary(monkeypatch, asked)
+
+
 def test_a_run_that_told_nothing_has_no_figures(monkeypatch):
     assert summary(monkeypatch, []) == {"answers": 0, "unanswered": 0, "rejected_messages": 0}
 
