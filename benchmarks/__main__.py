@@ -13,7 +13,6 @@ import time
 
 ALL = (
     "plan",
-    "cluster_partition",
     "routes",
     "fabric",
     "netlink",
@@ -24,7 +23,7 @@ ALL = (
     "hops",
     "tcp",
     "delays",
-    "cluster_trunk",
+    "cluster",
     "capture",
     "pcapng",
     "lateness",

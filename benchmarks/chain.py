@@ -37,6 +37,8 @@ from emulator.model.errors import SkyloomError
 from emulator.model.network import EndSpec, LinkSpec, Network, NodeSpec, Rates, ScheduleRow, SubstepSpec
 from emulator.schedule.ring import RowRing
 
+PROBES = 20  # that each host has answered before two hosts begin: by then both know what their trunk carries
+
 
 class Still:
     """A timeline of one row that lasts: routes along the chain. The ends have schedules of their own."""
@@ -119,15 +121,18 @@ class Chain:
             return
         ring = RowRing(2 * links, links + 1, 2)
         ring.put(timeline.row)
-        t0_ns = time.monotonic_ns()
-        for hosts in _split(links, trunk) if trunk is not None else (None,):
+        for hosts in split(links, trunk) if trunk is not None else (None,):
             own = [port for port in ports if hosts is None or hosts.of_node[port.node] == hosts.own]
             control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             relay = partial(Relay, self.network, own, ring, 1, theirs, threads=threads, realtime=realtime, hosts=hosts)
             self.relays.append(self.fork(lambda relay=relay: relay().run()))  # type: ignore[misc]
             theirs.close()
-            control.send(msgpack.packb({"op": "start", "t0_ns": t0_ns}))
             self.controls.append(control)
+        for control in self.controls if trunk is not None else ():
+            _probed(control)
+        t0_ns = time.monotonic_ns()
+        for control in self.controls:
+            control.send(msgpack.packb({"op": "start", "t0_ns": t0_ns}))
 
     @property
     def address(self) -> str:
@@ -206,9 +211,18 @@ class Chain:
         return message
 
 
-def _split(links: int, trunk: tuple[int, int]) -> list[Hosts]:
+def split(links: int, trunk: tuple[int, int]) -> list[Hosts]:
+    """Two hosts, of which the second one has the last node of a chain."""
     of_node = np.array([0] * links + [1], np.uint8)
     return [Hosts(own, of_node, {1 - own: trunk_to(b"benchmark", own, 1 - own, trunk[own])}) for own in range(2)]
+
+
+def _probed(control: socket.socket) -> None:
+    """Until a relay that has not begun has told of PROBES."""
+    count = 0
+    while count < PROBES:
+        message = msgpack.unpackb(control.recv(1 << 20), strict_map_key=False)
+        count += sum(len(trunk["probes"]) for trunk in message.get("trunks", {}).values())
 
 
 def _bare(a: int, b: int, delay_s: float) -> None:

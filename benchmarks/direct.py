@@ -20,11 +20,11 @@ class Direct:
 
     address = "10.9.0.2"
 
-    def __init__(self, rate_bps: float | None = None) -> None:
+    def __init__(self, rate_bps: float | None = None, mtu: int = MTU) -> None:
         self._children = [_namespace() for _ in range(2)]
         self.netns = [os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC) for pid in self._children]
         far = self._children[1]
-        self.trouble = self._run(0, f"ip link add v0 mtu {MTU} type veth peer name v1 mtu {MTU} netns {far}")
+        self.trouble = self._run(0, f"ip link add v0 mtu {mtu} type veth peer name v1 mtu {mtu} netns {far}")
         for side in range(2):
             self.trouble += self._run(side, f"ip addr add 10.9.0.{side + 1}/24 dev v{side}")
             self.trouble += self._run(side, f"ip link set v{side} up")

@@ -151,10 +151,15 @@ def hear(out: int, count: int, ready: int) -> None:
         pipe.write(np.array(times).tobytes())
 
 
-def speak(address: str, count: int, interval_s: float) -> None:
-    """Send datagrams of 64 bytes that begin with the time."""
+def wire_to(address: str) -> socket.socket:
+    """A socket that sends to who hears there."""
     wire = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     wire.connect((address, PORT))
+    return wire
+
+
+def speak(wire: socket.socket, count: int, interval_s: float) -> None:
+    """Send datagrams of 64 bytes that begin with the time."""
     due = time.monotonic()
     for _ in range(count):
         due += interval_s
@@ -162,14 +167,14 @@ def speak(address: str, count: int, interval_s: float) -> None:
         wire.send(struct.pack("q", time.clock_gettime_ns(time.CLOCK_REALTIME)) + bytes(56))
 
 
-def one_way(chain: Chain, count: int, interval_s: float) -> NDArray[np.float64]:
-    """Times that datagrams take through a chain, in seconds."""
+def one_way(chain: Chain, count: int, interval_s: float, wire: socket.socket | None = None) -> NDArray[np.float64]:
+    """Times that datagrams take through a chain, in seconds; `wire`: by which they are sent, else from node 0."""
     reader, writer = os.pipe()
     heard, ready = os.pipe()
     hearer = chain.fork(lambda: hear(writer, count, ready), chain.last)
     os.close(writer)
     os.read(heard, 1)
-    speaker = chain.fork(lambda: speak(chain.address, count, interval_s), 0)
+    speaker = chain.fork(lambda: speak(wire or wire_to(chain.address), count, interval_s), 0)
     with open(reader, "rb") as pipe:
         times = np.frombuffer(pipe.read())
     chain.wait(speaker)

@@ -4,6 +4,7 @@
  */
 #include <math.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@
 #define VIRTIO 10
 
 API void bare_relay(int a, int b, double delay_s);
-API void delay_datagrams(int a, int b, double delay_s, double jitter_s);
+API void delay_datagrams(int a, int b, double delay_s, double jitter_s, double loss);
 API void only_wake(double interval_s, double *late_s, int64_t count);
 API int64_t bare_hops(const int32_t *next_end, const int32_t *peer, const double *delay_s, int32_t ends, int32_t nodes,
                       int32_t dests, const int32_t *node_of_dest, int32_t packets, int64_t hops);
@@ -110,18 +111,20 @@ static void take_in(flight *f, int from, int64_t delay_ns, int64_t jitter_ns)
     }
 }
 
-static void give_out(flight *f, int to, int64_t *next_ns)
+static void give_out(flight *f, int to, double loss, int64_t *next_ns)
 {
     while (f->count && f->due_ns[f->first] <= now_ns()) {
-        if (write(to, f->data[f->first], (size_t)f->bytes[f->first]) < 0) {} /* as a network would, it loses it */
+        bool lost = draw() < loss * 4294967296.0;
+        if (!lost && write(to, f->data[f->first], (size_t)f->bytes[f->first]) < 0) {} /* full: as a network would, it loses it */
         f->first = (f->first + 1) % HELD;
         f->count--;
     }
     if (f->count && f->due_ns[f->first] < *next_ns) *next_ns = f->due_ns[f->first];
 }
 
-/* Datagrams between two connected, non-blocking sockets, each delay_s +- jitter_s (uniform) late. Does not return. */
-void delay_datagrams(int a, int b, double delay_s, double jitter_s)
+/* Datagrams between two connected, non-blocking sockets, each delay_s +- jitter_s (uniform) late, or lost with a
+ * probability. Does not return. */
+void delay_datagrams(int a, int b, double delay_s, double jitter_s, double loss)
 {
     flight *there = calloc(1, sizeof *there), *back = calloc(1, sizeof *back);
     int64_t delay_ns = (int64_t)(delay_s * 1e9), jitter_ns = (int64_t)(jitter_s * 1e9);
@@ -130,8 +133,8 @@ void delay_datagrams(int a, int b, double delay_s, double jitter_s)
         int64_t next_ns = INT64_MAX;
         take_in(there, a, delay_ns, jitter_ns);
         take_in(back, b, delay_ns, jitter_ns);
-        give_out(there, b, &next_ns);
-        give_out(back, a, &next_ns);
+        give_out(there, b, loss, &next_ns);
+        give_out(back, a, loss, &next_ns);
         int64_t wait_ns = next_ns == INT64_MAX ? 1000000000 : next_ns - now_ns();
         struct pollfd both[2] = {{a, POLLIN, 0}, {b, POLLIN, 0}};
         struct timespec wait = {wait_ns / 1000000000, wait_ns > 0 ? wait_ns % 1000000000 : 0};

@@ -58,7 +58,7 @@ def native() -> CDLL:
             raise build.BuildError(f"{SOURCE.name} could not be compiled:\n{done.stderr}")
         found = CDLL(str(made))
     found.bare_relay.argtypes, found.bare_relay.restype = (c_int32, c_int32, c_double), None
-    found.delay_datagrams.argtypes, found.delay_datagrams.restype = (c_int32, c_int32, c_double, c_double), None
+    found.delay_datagrams.argtypes, found.delay_datagrams.restype = (*[c_int32] * 2, *[c_double] * 3), None
     found.only_wake.argtypes, found.only_wake.restype = (c_double, POINTER(c_double), c_int64), None
     found.bare_hops.argtypes = (*[c_void_p] * 3, *[c_int32] * 3, c_void_p, c_int32, c_int64)
     found.bare_hops.restype = c_int64

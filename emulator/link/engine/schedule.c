@@ -229,7 +229,8 @@ static double shortest_in_row(const engine_config *c, const uint8_t *row, int32_
     return shortest_s;
 }
 
-/* A packet that leaves a transit node late by half of the shortest delay there is still in time at the next. */
+/* A packet that leaves a transit node late by half of the shortest delay there is still in time at the next; by a quarter
+ * where the next may be of another host, for the way there takes its part. */
 void batching_update(lane *l)
 {
     const engine *e = l->e;
@@ -244,7 +245,7 @@ void batching_update(lane *l)
         if (delay_s < shortest_s) shortest_s = delay_s;
     }
     if (l->rows.row && !row_held(&e->config, l->rows.step)) shortest_s = 0.0; /* unknown: until the next row none */
-    l->rows.batching_s = shortest_s / 2;
+    l->rows.batching_s = shortest_s / (e->trunks ? 4 : 2);
     l->overrides_changed = false;
 }
 

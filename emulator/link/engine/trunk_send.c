@@ -11,6 +11,7 @@
 #include "trunk.h"
 
 #define BATCH_S 100e-6        /* that the first record of a datagram waits for others */
+#define URGENT_S 1e-3         /* what is due so soon, or within a round trip more, does not wait */
 #define UNACKED_BYTES (4u << 20)
 #define UNKNOWN_ROOM (64u << 10) /* until the other host has told its own */
 #define WAITING 1024u         /* datagrams that wait for acknowledgement before ports have to */
@@ -134,7 +135,7 @@ bool trunk_add(trunk *t, double now_s, const engine_handover *record, const uint
         return false;
     }
     double rtt_s = t->report.least_rtt_s, flush_s = now_s + BATCH_S;
-    if (record->due_s - now_s < (isinf(rtt_s) ? BATCH_S : rtt_s)) flush_s = now_s;
+    if (record->due_s - now_s < URGENT_S + (isinf(rtt_s) ? 0.0 : rtt_s)) flush_s = now_s;
     if (t->open_bytes == t->datagram_bytes) close_open(t);
     bool fresh = !t->open_bytes;
     put(t, record, sizeof *record, flush_s);

@@ -1,4 +1,4 @@
-"""How well networks are cut over hosts, and how long that takes: `python -m benchmarks cluster_partition`.
+"""How well networks are cut over hosts, and how long that takes: `python -m benchmarks cluster partition`.
 
 Starlink's first shell with 12 stations, and 7,000 element sets of eight shells with 50 stations; stations have an
 antenna each; a minute of 1 s steps. Beside each figure stands that of equal numbers of satellites a host, in order.
@@ -78,7 +78,3 @@ def main() -> None:
         named = ", ".join(f'"{name}"' for name in STATIONS)
         many.write_text(f"{SHELL}[ground]\nstations = [{named}]\n")
         cut(f"{SETS:,} element sets, {len(STATIONS)} stations", many, sets)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,1 @@
+"""Benchmarks of one run over several hosts; see `__main__.py`."""
