@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -59,31 +60,34 @@ links = ["*"]
 
 
 class Played:
-    """A run whose hosts' clocks are so far ahead of the lead's."""
+    """A run whose hosts have these clocks (tests/support/other_clocks.py)."""
 
-    def __init__(self, folder: Path, offsets_s: list[float], *words: str, scenario: str = SCENARIO) -> None:
+    def __init__(self, folder: Path, clocks: list[dict[str, Any]], *words: str, preload: str = "") -> None:
         (folder / "topo.py").write_text(TOPOLOGY)
-        (folder / "far.toml").write_text(scenario)
-        offsets = ",".join(map(str, offsets_s))
-        run = ["run", str(folder / "far.toml"), "--hosts", str(len(offsets_s)), "--runs", str(folder / "runs"), *words]
+        (folder / "far.toml").write_text(SCENARIO)
+        run = ["run", str(folder / "far.toml"), "--hosts", str(len(clocks)), "--runs", str(folder / "runs"), *words]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        environment |= {"LD_PRELOAD": preload} if preload else {}
         ended = subprocess.run(
-            [*COMMAND, offsets, *run], env=environment, capture_output=True, text=True, check=False, timeout=60
-        )
+            [*COMMAND, json.dumps(clocks), *run], env=environment, capture_output=True, text=True, check=False,
+            timeout=60,
+        )  # fmt: skip
         self.folder = folder / "runs" / "far" / "latest"
         self.verdict: dict[str, Any] = json.loads((self.folder / "verdict.json").read_text())
         assert self.verdict["error"] == "", ended.stdout + ended.stderr
         self.samples = pl.read_parquet(self.folder / "samples.parquet")
 
-    def one_way_ms(self) -> dict[tuple[str, str], float]:
+    def one_way_ms(self, from_s: float = 0.0) -> dict[tuple[str, str], float]:
         """The median of each pair's delays there, by the clocks of both."""
-        found = self.samples.filter(pl.col("name") == "owd_s").group_by("node", "key").agg(pl.col("value").median())
+        delays = self.samples.filter((pl.col("name") == "owd_s") & (pl.col("t_s") >= from_s))
+        found = delays.group_by("node", "key").agg(pl.col("value").median())
         return {(node, peer): value * 1e3 for node, peer, value in found.iter_rows()}
 
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
-    return Played(tmp_path_factory.mktemp("far"), [5.0, -3.0, DAY_S + 0.25], "--duration", "2s")
+    clocks = [{"ahead_s": ahead_s} for ahead_s in (5.0, -3.0, DAY_S + 0.25)]
+    return Played(tmp_path_factory.mktemp("far"), clocks, "--duration", "2s")
 
 
 def test_clocks_that_are_days_apart_make_one_run(played: Played) -> None:
@@ -134,3 +138,29 @@ def test_captures_are_stamped_by_the_lead_s_time_of_day(played: Played) -> None:
     assert len(times_s) == played.verdict["capture"]["packets"] > 1000
     assert -0.05 < min(times_s) < 0.3
     assert 1.7 < max(times_s) < 2.3
+
+
+@pytest.fixture(scope="module")
+def shim(tmp_path_factory: pytest.TempPathFactory) -> str:
+    if shutil.which("gcc") is None:
+        pytest.skip("gcc is not there")
+    source = Path(__file__).parents[2] / "support" / "shifted_clock.c"
+    library = tmp_path_factory.mktemp("shim") / "shifted_clock.so"
+    subprocess.run(["gcc", "-O1", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    return str(library)
+
+
+def test_a_clock_that_drifts_shows_in_no_delay(tmp_path: Path, shim: str) -> None:
+    clocks = [{}, {"ahead_s": 7.0, "drift": 4e-4}, {"drift": -1e-4}]
+    played = Played(tmp_path, clocks, "--duration", "5s", preload=shim)
+    delays_ms = played.one_way_ms(3.0)
+    assert delays_ms["b", "c"] == pytest.approx(delays_ms["c", "b"], abs=0.4), "unfollowed it is 2 ms by then"
+    assert played.verdict["clock"]["stepped_us"] == 0.0
+
+
+def test_a_clock_that_stood_still_is_named(tmp_path: Path, shim: str) -> None:
+    played = Played(tmp_path, [{}, {"pause": [5.0, 0.3]}, {}], "--duration", "6s", preload=shim)
+    assert played.verdict["clock"]["stepped_us"] == pytest.approx(300_000, abs=5_000)
+    (warning,) = [text for text in played.verdict["warnings"] if "its clock was stepped" in text]
+    assert warning.startswith("host 1: its clock was stepped by -")
+    assert warning.endswith(" ms, by that of host 0")
