@@ -51,11 +51,12 @@ def _text(found: dict[str, Any]) -> str:
             " – ".join(pair["between"]), f"{pair['answered']}/{pair['asked']}",
             *(f"{pair[key]:.3f}" if key in pair else "" for key in ("least_ms", "median_ms")),
             f"{pair['clocks_apart_ms']:.3f} ± {pair['clocks_bound_ms']:.3f}" if "clocks_apart_ms" in pair else "",
+            f"{pair.get('mtu') or ''}",
         )
         for pair in found["pairs"]
     ]  # fmt: skip
     if pairs:
-        lines.append(aligned(("between", "answered", "least ms", "median ms", "clocks apart ms"), pairs))
+        lines.append(aligned(("between", "answered", "least ms", "median ms", "clocks apart ms", "mtu"), pairs))
     for each in (*found["machines"], *found["pairs"]):
         name = each.get("name") or " – ".join(each["between"])
         lines += [f"! {name}: {why}" for why in each["forbids"]]

@@ -16,6 +16,7 @@ from emulator.model.network import Ints
 
 LARGEST_DATAGRAM = 8972  # what a path with an MTU of 9,000 bytes carries in one piece
 USUAL_DATAGRAM = 1472  # and with one of 1,500 bytes
+LEAST_DATAGRAM = 1232  # what any path carries that carries IPv6
 IP_HEADERS = 28  # IPv4 and UDP: an MTU less them is the largest datagram
 
 

@@ -18,11 +18,14 @@ from struct import Struct
 from struct import error as StructError
 from typing import Any
 
+from emulator.link.trunks import IP_HEADERS, LARGEST_DATAGRAM, LEAST_DATAGRAM, USUAL_DATAGRAM
 from emulator.runtime.cluster.handshake import skew, versions
 from emulator.runtime.cluster.ray_joining import actors_on, answers, join, machines_of, name_of
 
 PROBES = 50
 PROBE_S = 0.5  # for the answer to one
+SIZE_TRIES, SIZE_S = 3, 0.2  # for the answer to a datagram of a size
+IP_MTU_DISCOVER, IP_PMTUDISC_DO = 10, 2  # Linux's; not in the socket module
 DOCTOR_S = 20.0
 ASKED = Struct("<I")
 ANSWERED = Struct("<Iqq")  # number, when it came and went: ns of the machine's clock
@@ -49,6 +52,7 @@ class Checker:
         """Answer probes from now on; returns the port."""
         end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         end.bind((address, 0))
+        whole_only(end)
         threading.Thread(target=_answer, args=(end,), daemon=True).start()
         return int(end.getsockname()[1])
 
@@ -71,13 +75,36 @@ class Checker:
                     found.append((rtt_s, (came_ns - asked_ns + went_ns - back_ns) / 2e9))
         return found
 
+    def mtu(self, address: str, port: int) -> int:
+        """Of the sizes that trunks try, bytes of the largest IP packet that passes whole both ways; 0: none does."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as end:
+            whole_only(end)
+            end.settimeout(SIZE_S)
+            end.connect((address, port))
+            for size in (LARGEST_DATAGRAM, USUAL_DATAGRAM, LEAST_DATAGRAM):
+                for _ in range(SIZE_TRIES):
+                    with suppress(OSError):  # too large for this machine's interface, or no answer
+                        end.send(bytes(size))
+                        if len(end.recv(LARGEST_DATAGRAM)) == size:
+                            return size + IP_HEADERS
+        return 0
+
+
+def whole_only(end: socket.socket) -> None:
+    """Let nobody cut its datagrams into fragments."""
+    end.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)
+
 
 def _answer(end: socket.socket) -> None:
     while True:
-        data, asker = end.recvfrom(64)
-        came_ns = time.monotonic_ns()
-        with suppress(OSError, StructError):  # no probe, or an asker that is gone
-            end.sendto(ANSWERED.pack(ASKED.unpack(data)[0], came_ns, time.monotonic_ns()), asker)
+        try:
+            data, asker = end.recvfrom(LARGEST_DATAGRAM)
+            came_ns = time.monotonic_ns()
+            number = ASKED.unpack_from(data)[0]
+            told = data if len(data) > ASKED.size else ANSWERED.pack(number, came_ns, time.monotonic_ns())
+            end.sendto(told, asker)
+        except (OSError, StructError):  # no probe, an asker that is gone, or a size that does not pass
+            continue
 
 
 def check(address: str) -> dict[str, Any]:
@@ -93,8 +120,9 @@ def check(address: str) -> dict[str, Any]:
         )
         pairs = []
         for one, other in combinations(range(len(nodes)), 2):
-            (found,) = answers(ray, [actors[one].probe.remote(nodes[other]["NodeManagerAddress"], ports[other])])
-            pairs.append(_pair(name_of(nodes[one]), name_of(nodes[other]), found))
+            to = nodes[other]["NodeManagerAddress"], ports[other]
+            found, mtu = answers(ray, [actors[one].probe.remote(*to), actors[one].mtu.remote(*to)])
+            pairs.append(_pair(name_of(nodes[one]), name_of(nodes[other]), found, mtu))
         return {
             "ray": ray.__version__,
             "machines": [_machine(node, fact) for node, fact in zip(nodes, facts, strict=True)],
@@ -117,13 +145,15 @@ def _machine(node: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _pair(one: str, other: str, found: list[tuple[float, float]]) -> dict[str, Any]:
+def _pair(one: str, other: str, found: list[tuple[float, float]], mtu: int) -> dict[str, Any]:
     pair: dict[str, Any] = {"between": [one, other], "asked": PROBES, "answered": len(found), "forbids": []}
     if not found:
         return pair | {"forbids": ["no UDP datagram comes through and back; trunks take ports that the kernel chooses"]}
+    if not mtu:
+        pair["forbids"].append(f"no datagram of {LEAST_DATAGRAM:,} bytes comes through and back whole")
     least_s, apart_s = min(found)
     median_s = statistics.median(rtt_s for rtt_s, _ in found)
     return pair | {
         "least_ms": least_s * 1e3, "median_ms": median_s * 1e3, "clocks_apart_ms": apart_s * 1e3,
-        "clocks_bound_ms": least_s * 0.5e3,
+        "clocks_bound_ms": least_s * 0.5e3, "mtu": mtu,
     }  # fmt: skip
