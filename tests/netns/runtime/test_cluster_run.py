@@ -109,7 +109,7 @@ links = ["*"]
     (sent,), (delivered,) = packets["sent_packets"], packets["delivered_packets"]
     under_way = 4 * 1 + 2 * 2  # at most, as the run ends: each end takes 2 in 20 ms, for 10 ms or, where set, 20
     assert sent - under_way <= delivered <= verdict["trunks"]["crossings"] <= sent
-    assert verdict["trunks"]["lost"] == 0
+    assert (verdict["trunks"]["lost"], verdict["trunks"]["mtu"]) == (0, 1500)
     assert not [text for text in verdict["warnings"] if text.startswith("conservation")]
     assert {outcome["figure"]: outcome["holds"] for outcome in verdict["expectations"]} == {
         "program probe": True,

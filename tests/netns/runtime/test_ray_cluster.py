@@ -190,4 +190,5 @@ def test_a_check_says_what_machines_and_pairs_have(played):
     assert code == 0, output
     machine = [line.split() for line in output.splitlines() if line.endswith("yes")]
     assert [words[1] for words in machine] == [f"({address(0)})", f"({address(1)})"]
-    assert "50/50" in output
+    (pair,) = (line.split() for line in output.splitlines() if "50/50" in line)
+    assert pair[-1] == "1500"
