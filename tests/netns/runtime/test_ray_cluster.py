@@ -1,4 +1,5 @@
-"""Runs on real Ray nodes: two in network namespaces of one sandbox, joined by a bridge, with a token.
+"""Runs on real Ray nodes: two in network namespaces of one sandbox, joined by a bridge, with a token; the second one
+has a monotonic clock of its own.
 
 Skipped where Ray is not installed (`pip install 'skyloom[cluster]'`). One sandbox plays everything, because Ray takes
 seconds to start; the tests look at what came of it.
@@ -27,6 +28,7 @@ pytest.importorskip("ray", reason="Ray is not installed: pip install 'skyloom[cl
 pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("with_root"), pytest.mark.timeout(300)]
 
 PORT = 6379
+AHEAD_S = 1000  # by which the second node's monotonic clock is ahead
 SCENARIO = """
 topology = "topologies.wan"
 duration = "DURATION"
@@ -66,7 +68,9 @@ class Nodes:
         for host in range(count):
             where = f"--address={address(0)}:{PORT}" if host else "--head"
             more = [] if host else [f"--port={PORT}", "--include-dashboard=false", f"--temp-dir={folder / 'ray'}"]
-            self.run(host, [*start, where, f"--node-ip-address={address(host)}", *more], timeout_s=60)
+            ahead = ["--monotonic", str(AHEAD_S), "--boottime", str(AHEAD_S)]
+            other_clock = ["unshare", "--fork", "--time", *ahead] if host else []
+            self.run(host, [*other_clock, *start, where, f"--node-ip-address={address(host)}", *more], timeout_s=60)
 
     def _tell(self, messages: list[bytes]) -> None:
         with closing(netlink.Socket()) as route_socket:
@@ -156,6 +160,7 @@ def test_a_run_on_two_machines(played):
     verdict = json.loads((run / "verdict.json").read_text())
     assert verdict["verdict"] == "pass"
     assert {row["pair"] for row in verdict["probes"]}
+    assert verdict["clock"]["offset_us"] == pytest.approx(AHEAD_S * 1e6, abs=1000)
     for number in range(4):
         said = (run / "logs" / f"v{number}" / "said.txt").read_text()
         assert f"on v{number}" in said, "files of both machines come back"
