@@ -16,9 +16,9 @@ from emulator.link.engine.structures import CONSTANTS, ClockProbe
 SATURATED = 0.95  # share of the time without sleep, or of a core, from which on the relay counts as saturated
 PROBES = CONSTANTS["PROBES"]
 TRUNK_COUNTERS = (
-    "records_sent", "records_received", "peer_sent", "bytes_sent", "bytes_received", "datagrams_sent",
-    "datagrams_received", "asked", "repaired", "given_up", "late", "reordered", "rejected", "repeated", "dropped",
-    "datagram_bytes", "fragments", "heard_s", "least_rtt_s",
+    "records_sent", "records_received", "queues_sent", "queues_received", "peer_sent", "bytes_sent", "bytes_received",
+    "datagrams_sent", "datagrams_received", "asked", "repaired", "given_up", "late", "reordered", "rejected",
+    "repeated", "dropped", "datagram_bytes", "fragments", "heard_s", "least_rtt_s",
 )  # fmt: skip
 NICE = -15  # of the engine's lanes
 NICE_BEHIND = -5  # of the thread that reports and receives orders

@@ -195,7 +195,8 @@ typedef struct {
 /* What a trunk knows about itself; counters only grow. Read while the engine writes it. */
 typedef struct {
     int64_t records_sent, records_received;
-    int64_t peer_sent; /* records that the other host has sent, by its newest beat */
+    int64_t queues_sent, queues_received; /* of them: ends of queues that move, which are no packets */
+    int64_t peer_sent; /* records that the other host has sent whole, by its newest beat */
     int64_t bytes_sent, bytes_received; /* of records, with their heads */
     int64_t datagrams_sent, datagrams_received; /* with records, repairs not counted */
     int64_t asked, repaired, given_up; /* datagrams: asked for again, sent again, missing for good */
@@ -272,9 +273,10 @@ typedef struct {
 #define CLOCK_PROBE(F) \
     F(asked_ns) F(answered_ns) F(heard_ns) F(told_ns) F(asker)
 #define TRUNK_REPORT(F) \
-    F(records_sent) F(records_received) F(peer_sent) F(bytes_sent) F(bytes_received) F(datagrams_sent) \
-    F(datagrams_received) F(asked) F(repaired) F(given_up) F(late) F(reordered) F(rejected) F(repeated) F(dropped) \
-    F(datagram_bytes) F(fragments) F(heard_s) F(least_rtt_s) F(latency) F(probed) F(probe)
+    F(records_sent) F(records_received) F(queues_sent) F(queues_received) F(peer_sent) F(bytes_sent) \
+    F(bytes_received) F(datagrams_sent) F(datagrams_received) F(asked) F(repaired) F(given_up) F(late) \
+    F(reordered) F(rejected) F(repeated) F(dropped) F(datagram_bytes) F(fragments) F(heard_s) F(least_rtt_s) \
+    F(latency) F(probed) F(probe)
 #define ENGINE_ORDER(F) \
     F(kind) F(end) F(set) F(clear) F(taps) F(up) F(rate_bps) F(delay_s) F(loss)
 #define ENGINE_DELIVERY(F) \

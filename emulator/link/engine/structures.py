@@ -289,6 +289,8 @@ class TrunkReport(Described):
 
     records_sent: int
     records_received: int
+    queues_sent: int
+    queues_received: int
     peer_sent: int
     bytes_sent: int
     bytes_received: int
@@ -311,7 +313,8 @@ class TrunkReport(Described):
     probe: Array[ClockProbe]
     members: ClassVar[list[Member]] = [
         Member("int64_t", "records_sent records_received"),
-        Member("int64_t", "peer_sent", "records that the other host has sent, by its newest beat"),
+        Member("int64_t", "queues_sent queues_received", "of them: ends of queues that move, which are no packets"),
+        Member("int64_t", "peer_sent", "records that the other host has sent whole, by its newest beat"),
         Member("int64_t", "bytes_sent bytes_received", "of records, with their heads"),
         Member("int64_t", "datagrams_sent datagrams_received", "with records, repairs not counted"),
         Member("int64_t", "asked repaired given_up", "datagrams: asked for again, sent again, missing for good"),

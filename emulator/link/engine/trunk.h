@@ -91,6 +91,7 @@ struct trunk {
     uint8_t *kept_sent;
     uint16_t *sent_bytes;
     uint32_t acked, sent, built, open_bytes;
+    int64_t records_out;   /* of report.records_sent: known to have been sent whole */
     double flush_s;        /* when the open one is sent, however full */
     uint32_t room_bytes;   /* of the other's socket */
     uint32_t own_room_bytes;

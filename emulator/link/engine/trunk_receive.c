@@ -50,6 +50,7 @@ static void hand_on(trunk *t, const engine_handover *record, uint32_t sequence, 
         left = seat_of(t, ++sequence)->bytes;
     }
     t->report.records_received++;
+    t->report.queues_received += record->kind == RECORD_MOVED;
     t->report.bytes_received += (int64_t)sizeof *record + record->bytes;
     if (record->kind == RECORD_PACKET) t->newest_due_s = record->due_s;
     t->sink(t->to, t, record, sequence, offset + head);

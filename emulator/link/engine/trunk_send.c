@@ -145,6 +145,7 @@ bool trunk_add(trunk *t, double now_s, const engine_handover *record, const uint
     put(t, bytes, record->bytes, flush_s);
     mark_begin(t);
     t->report.records_sent++;
+    t->report.queues_sent += record->kind == RECORD_MOVED;
     t->report.bytes_sent += whole;
     return true;
 }
@@ -166,7 +167,7 @@ static trunk_span control(trunk *t, instant at, int kind, const void *body, uint
 static trunk_span beat(trunk *t, instant at)
 {
     const trunk_report *r = &t->report;
-    trunk_beat body = {r->records_sent, r->records_received, (uint32_t)r->repaired, (uint32_t)r->given_up, t->own_room_bytes, 0};
+    trunk_beat body = {t->records_out, r->records_received, (uint32_t)r->repaired, (uint32_t)r->given_up, t->own_room_bytes, 0};
     bool unacked = t->acked != t->sent;
     t->beat_s = at.now_s + (unacked ? t->beat_every_s : IDLE_BEAT_S);
     t->beat_every_s = 2 * t->beat_every_s < IDLE_BEAT_S ? 2 * t->beat_every_s : IDLE_BEAT_S;
@@ -250,6 +251,7 @@ static trunk_span data(trunk *t, instant at, uint32_t segments)
     if (!count) return (trunk_span){NULL, 0, 0};
     const uint8_t *first = slot_of(t, t->sent);
     t->sent += count;
+    if (t->sent == t->built && !t->open_bytes) t->records_out = t->report.records_sent;
     t->report.datagrams_sent += count;
     t->told_s = at.now_s;
     t->beat_s = at.now_s + FIRST_BEAT_S;

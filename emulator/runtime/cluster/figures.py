@@ -115,11 +115,16 @@ def unaccounted(counters: Mapping[int, list[float]], healths: Mapping[int, Healt
     )  # fmt: skip
     held = sum(health["held"] for health in healths.values())
     between = sum(
-        trunk["records_sent"] - healths[peer]["trunks"][host]["records_received"]
+        _packets(trunk, "sent") - _packets(healths[peer]["trunks"][host], "received")
         for host, health in healths.items()
         for peer, trunk in health["trunks"].items()
     )
     return int(inside - held - between)
+
+
+def _packets(trunk: Mapping[str, Any], which: str) -> int:
+    """Packets among the records of a trunk."""
+    return int(trunk[f"records_{which}"]) - int(trunk[f"queues_{which}"])
 
 
 def _latency(trunk: Mapping[str, Any]) -> Lateness:

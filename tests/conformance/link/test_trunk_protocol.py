@@ -225,6 +225,23 @@ def test_beats_follow_data_ever_more_slowly_until_they_are_acknowledged():
         assert _beats_us(sender, 400_000, 40_000) == [63_600, 313_600]  # one was due, then as without data
 
 
+def test_a_beat_tells_of_records_that_have_been_sent_not_of_those_that_wait_for_room():
+    def told(now_s: float) -> list[int]:
+        beats = carried(sender, now_s, model.BEAT)
+        return [model.BEAT_BODY.unpack_from(one, model.HEAD.size)[0] for one in beats]
+
+    with engine(0) as sender:
+        for number in range(2):
+            sender.offer(0, 0.0, packet(number, 60_000), 60_000)
+        sender.play(0.0)
+        assert told(0.0) == []
+        assert told(0.1) == [0]  # 64 KB are sent until the other side has told its room
+        assert sender.trunk_report(1).records_sent == 2
+        sender.push(1, 1.0, _beat(1 << 30, missing=1))
+        assert told(1.0) == []
+        assert told(2.0) == [2]
+
+
 def test_data_is_acknowledged_within_a_millisecond_and_at_once_where_a_beat_asks():
     (sent,) = model.datagrams([record(0, 40)], [1440], cookie(SECRET, 0, 1), 0)
     asking = _beat(1 << 20, 1, 0, 1, flags=model.UNACKED)

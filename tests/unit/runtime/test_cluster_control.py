@@ -129,7 +129,7 @@ def trunk(sent: int, received: int, peer_sent: int, **more: int) -> dict[str, An
     return {
         "records_sent": sent, "records_received": received, "peer_sent": peer_sent, "bytes_received": 100,
         "datagrams_received": received, "asked": 0, "repaired": 1, "late": 1, "dropped": 0, "latency": [[10, received]],
-        "datagram_bytes": 1472, "fragments": 0,
+        "datagram_bytes": 1472, "fragments": 0, "queues_sent": 0, "queues_received": 0,
         **more,
     }  # fmt: skip
 
@@ -180,6 +180,8 @@ def test_a_carrier_is_told_once() -> None:
 def test_packets_are_accounted_for_wherever_they_are() -> None:
     ends = {0: counters(SENT_PACKETS=10, DELIVERED_PACKETS=5, DROP_QUEUE=1)}
     healths = {0: {**health(1.0, h1=trunk(8, 0, 0)), "held": 1}, 1: health(1.0, h0=trunk(0, 5, 8))}
+    assert figures.unaccounted(ends, healths) == 0
+    healths[0]["trunks"][1] |= {"records_sent": 10, "queues_sent": 2}  # the end of a queue is no packet
     assert figures.unaccounted(ends, healths) == 0
     healths[0]["held"] = 0
     assert figures.unaccounted(ends, healths) == 1
