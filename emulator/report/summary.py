@@ -18,7 +18,7 @@ from emulator.model.errors import EXIT_FAIL, EXIT_INTERNAL, EXIT_INTERRUPTED, EX
 from emulator.model.inputs import read_text
 from emulator.model.printable import printable
 from emulator.record.verdict import LATE_CAUSES, FailedProgram, Verdict
-from emulator.record.verdict.judge import packets_late, rounds_late, trunks_lossy
+from emulator.record.verdict.judge import clocks_stepped, packets_late, rounds_late, trunks_lossy
 from emulator.record.verdict.schema import ClockFigures, TrunkFigures
 from emulator.report import text
 from emulator.report.predicted import compare
@@ -108,10 +108,13 @@ def meaning(verdict: Verdict) -> str:
     """What the exit code of the run means, in words."""
     if verdict.exit_code == EXIT_PASS and not verdict.expectations:
         return "played to its end; the scenario expects nothing of its figures"
-    if verdict.exit_code == EXIT_LATE and rounds_late(verdict) and not packets_late(verdict):
-        return "messages came in another round than planned, so these figures cannot be trusted"
-    if verdict.exit_code == EXIT_LATE and trunks_lossy(verdict) and not packets_late(verdict):
-        return "trunks between hosts lost packets, so these figures cannot be trusted"
+    if verdict.exit_code == EXIT_LATE and not packets_late(verdict):
+        if rounds_late(verdict):
+            return "messages came in another round than planned, so these figures cannot be trusted"
+        if trunks_lossy(verdict):
+            return "trunks between hosts lost packets, so these figures cannot be trusted"
+        if clocks_stepped(verdict):
+            return "the clock of a host was stepped, so these figures cannot be trusted"
     return MEANING.get(verdict.exit_code, "")
 
 
@@ -153,7 +156,9 @@ def trunk_words(trunks: TrunkFigures) -> str:
 def clock_words(clock: ClockFigures) -> str:
     """What the verdict says of the clocks of hosts: "at most 1.2 ms from that of host 0, known to 0.005 ms; …"."""
     offset, bound, check = (f"{text.number(abs(clock.get(name) or 0.0))} us" for name in CLOCK_FIGURES)
-    return f"at most {offset} from that of host 0, known to {bound}; pairs without it contradict that by {check}"
+    words = f"at most {offset} from that of host 0, known to {bound}; pairs without it contradict that by {check}"
+    stepped_ms = clock.get("stepped_us", 0.0) * 1e-3
+    return words + (f"; one was stepped by {text.milliseconds(stepped_ms)} ms" if stepped_ms else "")
 
 
 CLOCK_FIGURES: tuple[Literal["offset_us", "bound_us", "check_us"], ...] = ("offset_us", "bound_us", "check_us")
@@ -304,7 +309,7 @@ def _facts(verdict: Verdict, signs: Signs) -> list[tuple[str, Text]]:
     if verdict.trunks:
         facts.append(("trunks", Text(trunk_words(verdict.trunks), BAD if trunks_lossy(verdict) else "")))
     if verdict.clock:
-        facts.append(("clocks", Text(clock_words(verdict.clock))))
+        facts.append(("clocks", Text(clock_words(verdict.clock), BAD if clocks_stepped(verdict) else "")))
     if verdict.rounds:
         facts.append(("rounds", Text(rounds_words(verdict.rounds).removeprefix("rounds "))))
     single = [

@@ -27,7 +27,7 @@ def conclude(
     verdict.expectations += evaluate(expectations, verdict.figures())
     verdict.exit_code = exit_code(
         holds=all(outcome.holds for outcome in verdict.expectations),
-        late=packets_late(verdict) or rounds_late(verdict) or trunks_lossy(verdict),
+        late=packets_late(verdict) or rounds_late(verdict) or trunks_lossy(verdict) or clocks_stepped(verdict),
         interrupted=verdict.interrupted,
         broken=bool(verdict.error),
         error_code=error_code,
@@ -51,6 +51,12 @@ def trunks_lossy(verdict: Verdict) -> bool:
     """Whether trunks between hosts lost more packets than the scenario allows."""
     lost, limit = verdict.trunks.get("lost", 0), verdict.trunk_lost_limit
     return limit is not None and lost > limit * verdict.trunks.get("crossings", 0)
+
+
+def clocks_stepped(verdict: Verdict) -> bool:
+    """Whether the clock of a host was stepped by more than packets may be late: delays across hosts were off by it."""
+    stepped_ms = verdict.clock.get("stepped_us", 0.0) * 1e-3
+    return verdict.lateness_limit_ms is not None and stepped_ms > verdict.lateness_limit_ms
 
 
 def evaluate(expectations: Iterable[Mapping[str, Any]], figures: Mapping[str, Any]) -> list[Outcome]:

@@ -14,6 +14,8 @@ import polars as pl
 import pytest
 from capture_streams import blocks
 
+from emulator.model.errors import EXIT_LATE
+
 pytestmark = [
     pytest.mark.netns,
     pytest.mark.usefixtures("with_root"),
@@ -164,3 +166,4 @@ def test_a_clock_that_stood_still_is_named(tmp_path: Path, shim: str) -> None:
     (warning,) = [text for text in played.verdict["warnings"] if "its clock was stepped" in text]
     assert warning.startswith("host 1: its clock was stepped by -")
     assert warning.endswith(" ms, by that of host 0")
+    assert played.verdict["exit_code"] == EXIT_LATE

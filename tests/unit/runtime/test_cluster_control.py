@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from emulator.link.lateness import Lateness
 from emulator.link.stats import EndStats
+from emulator.model.errors import EXIT_LATE
 from emulator.model.network import EndSpec, LinkSpec, Network, NodeSpec, PiecewiseSchedule
 from emulator.record.verdict import Verdict, judge
 from emulator.runtime.cluster import figures
@@ -195,6 +196,14 @@ def test_what_trunks_lose_is_no_drop_of_a_link_and_too_much_of_it_is_no_result()
     assert judge.trunks_lossy(verdict)
     verdict.trunk_lost_limit = 0.05
     assert not judge.trunks_lossy(verdict)
+
+
+def test_a_clock_that_is_stepped_by_more_than_packets_may_be_late_is_no_result() -> None:
+    verdict = Verdict("small", 1, clock={"stepped_us": 2100.0}, lateness_limit_ms=2.0)
+    assert judge.clocks_stepped(verdict)
+    assert judge.conclude(verdict).exit_code == EXIT_LATE
+    verdict.clock["stepped_us"] = 1900.0
+    assert not judge.clocks_stepped(verdict)
 
 
 def test_the_mtu_of_trunks_is_that_of_the_narrowest_and_a_path_that_narrows_is_a_warning() -> None:
