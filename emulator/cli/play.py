@@ -47,7 +47,12 @@ def play(
 
     folder = RunFolder.create(runs, scenario.name)
     try:
-        handle = launch(scenario, folder, hosts=hosts, cluster=cluster)
+        if cluster is not None and cluster.startswith("ray://"):
+            from emulator.client.ray_front import launch_from_outside
+
+            handle = launch_from_outside(scenario, folder, cluster, hosts)
+        else:
+            handle = launch(scenario, folder, hosts=hosts, cluster=cluster)
     except SkyloomError:
         folder.discard()
         raise

@@ -65,7 +65,8 @@ def run(
     cluster: Annotated[
         str | None,
         typer.Option(
-            metavar="HOST:PORT", help="Spread the run over the machines of a Ray cluster; `auto`: this one's."
+            metavar="HOST:PORT",
+            help="Spread the run over the machines of a Ray cluster; `auto`: this one's; ray://…: from outside of it.",
         ),
     ] = None,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML: a case an expectation.")] = None,

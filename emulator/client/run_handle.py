@@ -47,14 +47,14 @@ class RunHandle:
         self.folder = folder
         self.stops = 0
         self.error = ""  # of a failed run
-        self._channel = channel
+        self.channel = channel
         self._end: RunEnded | None = None
         self.detached = False
 
     @property
     def fd(self) -> int:
         """Descriptor that becomes readable when there is a snapshot."""
-        return self._channel.fileno()
+        return self.channel.fileno()
 
     def snapshots(self) -> Iterator[Snapshot]:
         """Snapshots, some four a second, until the run has ended."""
@@ -66,7 +66,7 @@ class RunHandle:
         if self._end is not None:
             return None
         try:
-            message = hear(self._channel, TO_LAUNCHER)
+            message = hear(self.channel, TO_LAUNCHER)
         except OSError:
             return None
         if isinstance(message, ShowSnapshot):
@@ -93,7 +93,7 @@ class RunHandle:
 
     def _say(self, message: FromLauncher) -> None:
         try:
-            say(self._channel, message)
+            say(self.channel, message)
         except OSError:  # it has ended by itself
             pass
 
@@ -124,13 +124,14 @@ class RunHandle:
                 signal.signal(number, handler)
 
     def wait(self) -> int:
-        """The exit code of the run. EmulationError if its sandbox ended without a message, and not by `stop`."""
+        """The exit code of the run. EmulationError if it has an error and no verdict, or if its sandbox ended without a
+        message, and not by `stop`."""
         for _ in self.snapshots():
             pass
         if self._end is None:
             self.kill()
         _, status = os.waitpid(self.pid, 0)
-        self._channel.close()
+        self.channel.close()
         if self._end is None and self.stops >= KILLING_STOP:
             return EXIT_INTERRUPTED
         if self._end is None:
@@ -140,6 +141,10 @@ class RunHandle:
                 f"{self.folder.path}"
             )
         self.error = self._end.error
+        if self.error and not self.folder.has_verdict():
+            error = EmulationError(self.error)
+            error.exit_code = self._end.exit_code
+            raise error
         return self._end.exit_code
 
 

@@ -11,10 +11,11 @@ import os
 import signal
 import subprocess
 import sys
-import tarfile
 import tempfile
 from collections.abc import Collection
 from pathlib import Path
+
+from emulator.runtime.cluster.archives import unpack
 
 FILES = "files"  # of the scenario's directory, within the process's folder
 SAID_CHARACTERS = 4000
@@ -31,7 +32,7 @@ class FarProcess:
         self._kept = _swept(folder)
         (folder / FILES).mkdir()
         if files:
-            unpack(files, folder / FILES)
+            unpack(io.BytesIO(files), folder / FILES)
         (folder / "task").write_bytes(task)
         self._said = folder / "said"
         with open(folder / "task", "rb") as given, open(self._said, "wb") as said:
@@ -44,7 +45,9 @@ class FarProcess:
         """How it ended, in words: its exit status, and the last that it said."""
         code = self._process.wait()
         said = self._said.read_text(errors="replace")[-SAID_CHARACTERS:]
-        os.close(self._kept)
+        if self._kept >= 0:
+            os.close(self._kept)
+        self._kept = -1
         last = said.strip().splitlines()[-1:] or ["it said nothing"]
         return f"ended with status {code}: {last[0]}"
 
@@ -62,9 +65,3 @@ def _swept(folder: Path) -> int:
     )  # fmt: skip
     os.close(read_end)
     return write_end
-
-
-def unpack(files: bytes, folder: Path) -> None:
-    """Put an archive of `runner_process.packed` into a folder. OSError, tarfile.TarError."""
-    with tarfile.open(fileobj=io.BytesIO(files)) as archive:
-        archive.extractall(folder, filter="data")

@@ -5,6 +5,7 @@ Invariant: what it has started ends when its line ends.
 
 from __future__ import annotations
 
+import io
 import tarfile
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -14,7 +15,7 @@ from typing import Any
 import msgpack
 
 from emulator.model.errors import PlatformError
-from emulator.runtime.cluster.far_process import unpack
+from emulator.runtime.cluster.archives import unpack
 from emulator.runtime.cluster.ray_joining import actors_on, answers, first_line, join, machines_of, name_of
 from emulator.runtime.cluster.ray_runner import Runner
 from emulator.runtime.cluster.runner_process import packed_directory
@@ -88,5 +89,5 @@ def _how(ray: Any, played: Any, folder: Path) -> str:
     except Exception as error:  # the actor or its machine is gone
         return first_line(error)
     with suppress(OSError, tarfile.TarError):
-        unpack(files, folder)
+        unpack(io.BytesIO(files), folder)
     return str(how)

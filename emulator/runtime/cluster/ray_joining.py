@@ -17,19 +17,20 @@ from emulator.model.errors import PlatformError
 CHECK_S = 3.0
 READY_S = 10.0  # for an actor: other work may hold its processors
 ANSWER_S = 30.0  # for one that is ready
+CLIENT = "ray://"  # before the address of a head's port for clients, which are no machines of the cluster
 CURRENT = Path("/tmp/ray/ray_current_cluster")  # where Ray notes the cluster of this machine
 
 
 def join(address: str) -> Any:
-    """The module `ray`, connected to the cluster whose head is at `address` ("host:port", or "auto"). PlatformError."""
+    """The module `ray`, connected to the cluster whose head is at `address` ("host:port", "ray://host:port" from
+    outside of it, or "auto"). PlatformError."""
     address = _resolved(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray
-        from ray._raylet import GcsClient
     except ImportError:
         raise PlatformError("Ray is not installed; pip install 'skyloom[cluster]'") from None
-    host, _, port = address.rpartition(":")
+    host, _, port = address.removeprefix(CLIENT).rpartition(":")
     try:
         with socket.create_connection((host, int(port)), CHECK_S) as end:
             there = end.getpeername()[0]
@@ -42,16 +43,43 @@ def join(address: str) -> Any:
             "`ray start` runs and here"
         )
     try:
-        GcsClient(address=address).get_all_node_info(timeout=CHECK_S)
-        ray.init(address=address, log_to_driver=False, logging_level="error")
+        if address.startswith(CLIENT):
+            _ask_client_port(f"{host}:{port}")
+        else:
+            ray._raylet.GcsClient(address=address).get_all_node_info(timeout=CHECK_S)
+        for again in (True, False):
+            try:
+                ray.init(address=address, log_to_driver=False, logging_level="error")
+                break
+            except ConnectionAbortedError:  # a busy head did not start our server of clients in Ray's 30 s
+                if not again:
+                    raise
     except Exception as error:  # Ray's own kinds, RuntimeError for another version
         raise PlatformError(f"the Ray cluster at {address} refuses: {first_line(error)}") from None
     return ray
 
 
+def _ask_client_port(address: str) -> None:
+    """Whether a port for clients lets us in. ConnectionError."""
+    import grpc
+    from ray._private.grpc_utils import init_grpc_channel
+    from ray.core.generated.ray_client_pb2 import ClusterInfoRequest, ClusterInfoType
+    from ray.core.generated.ray_client_pb2_grpc import RayletDriverStub
+
+    channel = init_grpc_channel(address)
+    try:
+        RayletDriverStub(channel).ClusterInfo(ClusterInfoRequest(type=ClusterInfoType.PING), timeout=CHECK_S)
+    except grpc.RpcError as error:
+        hint = "; is that its port for clients?" if error.code() == grpc.StatusCode.UNIMPLEMENTED else ""
+        raise ConnectionError(f"{error.details()}{hint}") from None
+    finally:
+        channel.close()
+
+
 def first_line(error: Exception) -> str:
-    """What Ray says without its own traces, which follow."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    """What Ray says without its own traces, which follow, or come before the reason."""
+    lines = (str(error).strip() or type(error).__name__).splitlines()
+    return lines[0] if len(lines) == 1 or not lines[0].endswith(":") else f"{lines[0]} {lines[-1]}"
 
 
 def answers(ray: Any, asked: list[Any]) -> list[Any]:
@@ -67,11 +95,11 @@ def _resolved(address: str) -> str:
     if address == "auto":
         with suppress(OSError):
             address = os.environ.get("RAY_ADDRESS") or CURRENT.read_text().strip()
-    host, colon, port = address.rpartition(":")
+    host, colon, port = address.removeprefix(CLIENT).rpartition(":")
     if not colon or not port.isdecimal() or "/" in host:
         raise PlatformError(
-            f"no Ray cluster {address!r}; expected host:port of its head, such as head:6379, or `auto` on a machine "
-            "where `ray start` has run"
+            f"no Ray cluster {address!r}; expected host:port of its head, such as head:6379, ray://head:10001 "
+            "from outside of the cluster, or `auto` on a machine where `ray start` has run"
         )
     return address
 
@@ -88,15 +116,16 @@ def name_of(node: dict[str, Any]) -> str:
     return f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
 
 
-def actors_on(ray: Any, kind: type, nodes: list[dict[str, Any]], idle: bool = False) -> list[Any]:
-    """An actor of `kind`, which has a method `ready`, on each machine; it reserves all processors unless `idle`.
-    PlatformError where a machine has none to give."""
+def actors_on(ray: Any, kind: type, nodes: list[dict[str, Any]], idle: bool = False, calls: int = 1) -> list[Any]:
+    """An actor of `kind`, which has a method `ready`, on each machine; it reserves all processors unless `idle`, and
+    serves so many calls at a time. PlatformError where a machine has no processors to give."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     remote = ray.remote(kind)
     actors = [
         remote.options(
             num_cpus=0 if idle else node["Resources"]["CPU"], max_restarts=0, max_task_retries=0,
+            max_concurrency=calls,
             scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
         ).remote()
         for node in nodes

@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import os
 import sys
-import tarfile
 from collections.abc import Container
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ import msgpack
 
 import emulator
 from emulator.model.errors import PlatformError
+from emulator.runtime.cluster.archives import files, pack
 from emulator.runtime.cluster.far_process import FILES, FarProcess
 
 if TYPE_CHECKING:
@@ -110,18 +110,10 @@ def packed_directory(directory: str) -> bytes:
 
 def packed(folder: Path, excluded: Container[str] = (), most_bytes: int = LARGEST_BYTES) -> bytes:
     """The folder's files as an archive. PlatformError where they are too large."""
-    buffer, size = io.BytesIO(), 0
-    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as archive:
-        for parent, folders, names in os.walk(folder):
-            folders[:] = sorted(name for name in folders if name not in excluded)
-            for path in (Path(parent, name) for name in sorted(names)):
-                if path.is_file():
-                    size += path.stat().st_size
-                    if size > most_bytes:
-                        raise PlatformError(
-                            f"{folder} has more than {most_bytes >> 20} MiB; expected less, for all machines"
-                        )
-                    archive.add(path, str(path.relative_to(folder)), recursive=False)
+    if sum(path.stat().st_size for path in files(folder, excluded)) > most_bytes:
+        raise PlatformError(f"{folder} has more than {most_bytes >> 20} MiB; expected less, for all machines")
+    buffer = io.BytesIO()
+    pack(folder, buffer, excluded)
     return buffer.getvalue()
 
 

@@ -34,6 +34,7 @@ class Kind(IntEnum):
     REPORT = 2  # of a relay; downwards an order to it
     CAPTURE = 3  # bytes of a capture; empty: its end
     STREAM = 4  # of a process; what is in it is in cluster/streams.py
+    FOLDER = 5  # bytes of the archive of a run folder; empty: its end
 
 
 class Frame(NamedTuple):
@@ -51,7 +52,8 @@ class Connection:
 
     def __init__(self, end: socket.socket) -> None:
         end.setblocking(False)
-        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if end.family != socket.AF_UNIX:
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket = end
         self.on_room: Callable[[], None] = lambda: None  # all that waited has left
         self._incoming = bytearray()

@@ -76,6 +76,20 @@ def listen(run_id: str) -> socket.socket:
     return listener
 
 
+def accepted(listener: socket.socket) -> Channel | None:
+    """The connection that waits; None where there is none after all, or of another user."""
+    try:
+        connection, _ = listener.accept()
+    except OSError:
+        return None
+    connection.setblocking(False)
+    _pid, uid, _gid = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    if uid != os.getuid():
+        connection.close()
+        return None
+    return Channel(connection)
+
+
 class LiveControl:
     """Serves the socket in the supervisor's event loop, from the begin of play. `look` gives a snapshot for a view,
     `stop` asks for the end of the run."""
@@ -109,16 +123,10 @@ class LiveControl:
             task.cancel()
 
     def _accept(self) -> None:
-        try:
-            connection, _ = self._listener.accept()
-        except OSError:
+        channel = accepted(self._listener)
+        if channel is None:
             return
-        connection.setblocking(False)
-        _pid, uid, _gid = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-        if uid != os.getuid():
-            connection.close()
-            return
-        task = asyncio.ensure_future(self._serve(Caller(Channel(connection))))
+        task = asyncio.ensure_future(self._serve(Caller(channel)))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

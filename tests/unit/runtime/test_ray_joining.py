@@ -13,7 +13,7 @@ from emulator.runtime.cluster.ray_joining import first_line, join
 with_ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: pip install 'skyloom[cluster]'")
 
 
-@pytest.mark.parametrize("address", ["head", "ray://head:10001", "head:http", ":"])
+@pytest.mark.parametrize("address", ["head", "http://head:8265", "ray://head", "head:http", ":"])
 def test_what_is_no_address_of_a_head_is_refused(address):
     with pytest.raises(PlatformError, match="expected host:port of its head"):
         join(address)

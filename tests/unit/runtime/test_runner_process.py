@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -10,7 +11,8 @@ import time
 import pytest
 
 from emulator.model.errors import PlatformError
-from emulator.runtime.cluster.far_process import _swept, unpack
+from emulator.runtime.cluster.archives import unpack
+from emulator.runtime.cluster.far_process import _swept
 from emulator.runtime.cluster.runner_process import packed
 
 
@@ -21,7 +23,7 @@ def test_files_of_a_directory_arrive_but_for_those_left_out(tmp_path):
     (there / "runs" / "old").write_text("x" * 1000)
     (there / "data" / "trace.csv").write_text("t,rate\n")
     (there / "lab.toml").write_text("[wan]\n")
-    unpack(packed(there, ("runs",), 100), here)
+    unpack(io.BytesIO(packed(there, ("runs",), 100)), here)
     assert sorted(str(path.relative_to(here)) for path in here.rglob("*") if path.is_file()) == [
         "data/trace.csv", "lab.toml",
     ]  # fmt: skip

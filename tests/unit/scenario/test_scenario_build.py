@@ -120,7 +120,7 @@ def run_network(monkeypatch, scenario, folder: Path) -> Network:
     monkeypatch.setattr(supervisor, "Supervisor", Recorder)
     monkeypatch.setattr("gc.freeze", lambda: None)
     handle = launch(scenario, RunFolder.create(folder, scenario.name))
-    handle._channel.close()
+    handle.channel.close()
     return handed[0]
 
 
