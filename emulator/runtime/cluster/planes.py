@@ -283,15 +283,15 @@ class SpreadZygotes:
             self._check_alive(host, message.id)
         if isinstance(message, ProcessExited):
             self._ended.add(message.id)
-            self._streams.close(message.id)
-        self.on_message(message)
+            self._streams.close(message.id, lambda: self.on_message(message))
+        else:
+            self.on_message(message)
 
     def _not_launched(self, host: int, number: int, text: str) -> None:
         self._check_alive(host, number)
         self._ended.add(number)
-        self._streams.refuse(number, text)
         self.on_message(Spawned(number, 0))
-        self.on_message(ProcessExited(number, 127))
+        self._streams.refuse(number, text, lambda: self.on_message(ProcessExited(number, 127)))
 
 
 class SpreadHosts:

@@ -179,22 +179,24 @@ class LeadStreams:
     def __init__(self, say: Callable[[int, bytes], None]) -> None:
         self._say = say
         self._outputs: dict[int, dict[int, SimpleQueue[bytes]]] = {}  # by process, then by stream
-        self._threads: dict[int, list[threading.Thread]] = {}
+        self._written: dict[int, list[asyncio.Future[None]]] = {}  # by process: done when a stream is written out
+        self._closing: set[asyncio.Task[None]] = set()
         self._room: dict[int, threading.Semaphore] = {}  # by process: for pieces of its input
 
     def open(self, launch: Launch, streams: Mapping[str, int]) -> None:
         """Follow copies of these descriptors until the process has ended."""
         number, loop = launch.number, asyncio.get_running_loop()
         self._outputs[number] = {}
-        self._threads[number] = []
+        self._written[number] = []
         for stream in (1,) if launch.terminal else (1, 2):
             queue: SimpleQueue[bytes] = SimpleQueue()
             self._outputs[number][stream] = queue
+            written = loop.create_future()
+            self._written[number].append(written)
             told = partial(self._told, loop, number, stream)
-            words = (os.dup(streams[NAMES[stream]]), queue, told)
-            thread = threading.Thread(target=_write_all, args=words, daemon=True)
-            self._threads[number].append(thread)
-            thread.start()
+            ended = partial(_soon, loop, written.set_result, None)
+            words = (os.dup(streams[NAMES[stream]]), queue, told, ended)
+            threading.Thread(target=_write_all, args=words, daemon=True).start()
         source = os.dup(streams["stdin"])
         if launch.terminal:
             self._follow_size(number, os.dup(source), b"")
@@ -217,8 +219,7 @@ class LeadStreams:
                 data = os.read(fd, READ_BYTES)
             except OSError:
                 data = b""
-            with suppress(RuntimeError):  # the run has ended
-                loop.call_soon_threadsafe(self._given, number, data)
+            _soon(loop, self._given, number, data)
         os.close(fd)
 
     def _given(self, number: int, data: bytes) -> None:
@@ -227,8 +228,7 @@ class LeadStreams:
 
     def _told(self, loop: asyncio.AbstractEventLoop, number: int, stream: int, what: int) -> None:
         """A thread has written a piece of output (TAKEN), or could not (GONE)."""
-        with suppress(RuntimeError):  # the run has ended
-            loop.call_soon_threadsafe(self._say, number, bytes((what, stream)))
+        _soon(loop, self._say, number, bytes((what, stream)))
 
     def _follow_size(self, number: int, terminal: int, before: bytes) -> None:
         """Tell of the size of a terminal whenever it is another one, until its command has ended."""
@@ -253,25 +253,43 @@ class LeadStreams:
                 raise BadMessage(f"sends more of process {number} than is taken")
             queue.put(data[1:])
 
-    def refuse(self, number: int, text: str) -> None:
-        """A command could not be started: its standard error says so."""
+    def refuse(self, number: int, text: str, then: Callable[[], None]) -> None:
+        """A command could not be started: its standard error says so, and its end is told as by `close`."""
         outputs = self._outputs.get(number, {})
         queue = outputs.get(2) or outputs.get(1)
         if queue is not None:
             queue.put(f"{text}\n".encode())
-        self.close(number)
+        self.close(number, then)
 
-    def close(self, number: int) -> None:
-        """A process has ended: what has come is written, and its descriptors closed."""
+    def close(self, number: int, then: Callable[[], None]) -> None:
+        """A process has ended: its descriptors are closed once what has come is written. Calls `then` after that, or
+        where readers take longer than WRITE_S."""
         for queue in self._outputs.pop(number, {}).values():
             queue.put(b"")
         if (room := self._room.pop(number, None)) is not None:
             room.release()  # so that its thread ends
-        for thread in self._threads.pop(number, []):
-            thread.join(WRITE_S)
+        written = self._written.pop(number, [])
+        if not written:
+            then()
+            return
+        task = asyncio.ensure_future(self._after(written, then))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def _after(self, written: list[asyncio.Future[None]], then: Callable[[], None]) -> None:
+        await asyncio.wait(written, timeout=WRITE_S)
+        then()
 
 
-def _write_all(fd: int, queue: SimpleQueue[bytes], told: Callable[[int], None]) -> None:
+def _soon(loop: asyncio.AbstractEventLoop, call: Callable[..., object], *given: object) -> None:
+    """Have the loop call it; from a thread."""
+    with suppress(RuntimeError):  # the run has ended
+        loop.call_soon_threadsafe(call, *given)
+
+
+def _write_all(
+    fd: int, queue: SimpleQueue[bytes], told: Callable[[int], None], ended: Callable[[], None]
+) -> None:  # fmt: skip
     while data := queue.get():
         view = memoryview(data)
         try:
@@ -281,3 +299,4 @@ def _write_all(fd: int, queue: SimpleQueue[bytes], told: Callable[[int], None]) 
         except OSError:  # the reader has gone
             told(GONE)
     os.close(fd)
+    ended()

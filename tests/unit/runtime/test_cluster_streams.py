@@ -10,12 +10,16 @@ import select
 import struct
 import termios
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from types import SimpleNamespace
 
+import pytest
+
+from emulator.runtime.cluster import streams
 from emulator.runtime.cluster.streams import AHEAD, GONE, SIZE, TAKEN, HostStreams, LeadStreams
 from emulator.runtime.control.remote import Kind
 from emulator.runtime.programs.launch import Launch
@@ -73,7 +77,7 @@ def test_pipes_carry_everything_and_their_ends() -> None:
         for fd in there.values():
             os.close(fd)
         both.host.drain(7)
-        both.lead.close(7)
+        both.lead.close(7, lambda: None)
         for end, expected in ((out, b"x" * 60_000), (err, b"wrong")):
             assert b"".join(iter(lambda end=end: os.read(end, 1 << 16), b"")) == expected
             os.close(end)
@@ -102,8 +106,35 @@ def test_streams_that_nobody_reads_hold_up_nobody_and_wait_in_bounds() -> None:
         for fd in (given, *there.values()):
             os.close(fd)
         both.host.drain(7)
-        both.lead.close(7)
+        both.lead.close(7, lambda: None)
         os.close(out)
+
+    asyncio.run(play())
+
+
+def test_the_end_of_a_command_is_told_after_its_output_or_in_time_and_holds_up_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(streams, "WRITE_S", 0.2)
+
+    async def play() -> None:
+        both, launch, told = Joined(), Launch(7, "exec", "a", "exec"), []
+        (stdin, given), (out, stdout) = os.pipe(), os.pipe()
+        for fd in both.host.open(launch).values():
+            os.close(fd)
+        both.lead.open(launch, {"stdin": stdin, "stdout": stdout, "stderr": stdout})
+        for fd in (stdin, stdout, given):
+            os.close(fd)
+        both.host.drain(7)
+        both.lead.write(7, b"\1" + b"x" * (2 << 16))  # more than a pipe holds
+        began_s = time.monotonic()
+        both.lead.close(7, lambda: told.append(time.monotonic() - began_s))
+        assert time.monotonic() - began_s < 0.1
+        await until(lambda: told)
+        assert told[0] >= 0.2, "nobody reads"
+        os.close(out)
+        both.lead.close(8, lambda: told.append(0.0))
+        assert told[1:] == [0.0], "it has no streams here"
 
     asyncio.run(play())
 
@@ -121,7 +152,7 @@ def test_a_command_whose_reader_has_gone_finds_its_output_closed() -> None:
         for fd in (given, *there.values()):
             os.close(fd)
         both.host.drain(7)
-        both.lead.close(7)
+        both.lead.close(7, lambda: None)
 
     asyncio.run(play())
 
@@ -136,7 +167,7 @@ def test_what_is_typed_after_a_command_has_ended_is_for_others() -> None:
         for fd in there.values():
             os.close(fd)
         both.host.drain(7)
-        both.lead.close(7)
+        both.lead.close(7, lambda: None)
         await until(lambda: threading.active_count() == threads)
         os.write(given, b"later")
         assert os.read(stdin, 100) == b"later"
@@ -168,7 +199,7 @@ def test_a_terminal_has_the_size_of_the_one_here() -> None:
         assert os.read(master, 100) == b"prompt"
         os.close(there)
         both.host.drain(7)
-        both.lead.close(7)
+        both.lead.close(7, lambda: None)
         os.close(master)
         await asyncio.sleep(0.3)  # the size is looked at once more, and let go
 
