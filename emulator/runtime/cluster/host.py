@@ -50,6 +50,7 @@ from emulator.runtime.control.cluster_messages import (
     HostFailed,
     HostProgress,
     HostReady,
+    NodeTotals,
     NotLaunched,
     Propose,
     ToHost,
@@ -58,6 +59,7 @@ from emulator.runtime.control.cluster_messages import (
 from emulator.runtime.control.encoding import UNREADABLE, BadMessage
 from emulator.runtime.control.messages import FromZygote, Kill, ProcessExited
 from emulator.runtime.control.remote import Connection, Frame, Kind
+from emulator.runtime.control.transport import parts
 from emulator.runtime.data_plane import DataPlane
 from emulator.runtime.programs.hosts import Hosts
 from emulator.runtime.programs.jobs import python_programs
@@ -71,6 +73,7 @@ PROGRESS_S = 0.2
 READY_ROWS = 2
 LAST_WORDS_S = 2.0
 MOST_ORDERS = 10_000  # that wait for their instants
+NODES_AT_ONCE = 500  # in a message
 MOST_TEXTS = 100  # warnings, or refused routes, that a message has room for
 
 
@@ -330,8 +333,10 @@ class Host:
 
     def _launch(self, launch: Launch) -> None:
         supervised = launch.kind in ("program", "probe")
-        streams = {} if supervised else self._streams.open(launch)
+        streams: dict[str, int] = {}
         try:
+            if not supervised:
+                streams = self._streams.open(launch)
             self._zygote.launch(launch, streams, supervised)
         except (SkyloomError, OSError) as error:
             self._streams.drain(launch.number)
@@ -358,12 +363,12 @@ class Host:
             node: (usage.cpu_s, usage.throttled_s, usage.memory_peak_bytes)
             for node, usage in self._hosts.used().items()
         }
-        self._connection.say(
-            Final(
-                complete, used, data_plane.packets_sent(), tuple(data_plane.refused_routes[:MOST_TEXTS]),
-                data_plane.late_rows, tuple(self._folder.warnings[:MOST_TEXTS]),
-            )
-        )  # fmt: skip
+        for part in parts(used.items(), NODES_AT_ONCE):
+            self._connection.say(NodeTotals(used=dict(part)))
+        for some in parts(data_plane.packets_sent().items(), NODES_AT_ONCE):
+            self._connection.say(NodeTotals(packets=dict(some)))
+        refused = tuple(data_plane.refused_routes[:MOST_TEXTS])
+        self._connection.say(Final(complete, refused, data_plane.late_rows, tuple(self._folder.warnings[:MOST_TEXTS])))
         self._hosts.close()
         self._connection.detach()
         self._connection.drain(LAST_WORDS_S)

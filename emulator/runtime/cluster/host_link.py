@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from emulator.model.errors import EXIT_PLATFORM, SkyloomError
-from emulator.runtime.control.cluster_messages import Beat, Final, Hello, HostProgress
+from emulator.runtime.control.cluster_messages import Beat, Final, Hello, HostProgress, NodeTotals
 from emulator.runtime.control.remote import Connection
 
 
@@ -29,5 +29,6 @@ class HostLink:
     ready: bool = False
     more: bool = False  # frames of it wait in the connection
     beat: Beat = field(default_factory=Beat)
+    totals: list[NodeTotals] = field(default_factory=list)
     final: Final | None = None
     gone: bool = False

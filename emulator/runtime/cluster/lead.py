@@ -44,6 +44,7 @@ from emulator.runtime.control.cluster_messages import (
     HostFailed,
     HostProgress,
     HostReady,
+    NodeTotals,
     NotLaunched,
     Welcome,
 )
@@ -330,9 +331,11 @@ class Lead:
                 self.on_not_launched(link.number, number, text)
             case HostFailed(text, exit_code):
                 self._lose(link, text, exit_code if 0 < exit_code < 256 else EXIT_PLATFORM)
+            case NodeTotals() | Final() if not self._finishing:
+                raise BadMessage("said its last words before it was asked for them")
+            case NodeTotals():
+                link.totals.append(message)
             case Final():
-                if not self._finishing:
-                    raise BadMessage("said its last words before it was asked for them")
                 link.final = message
                 self._warn(link, message.warnings)
             case Warmed() | Cold() | Spawned() | ProcessExited():

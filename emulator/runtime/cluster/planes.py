@@ -120,7 +120,8 @@ class SpreadPlane(Plane):
     def packets_sent(self) -> Mapping[str, int]:
         sent: dict[str, int] = {}
         for link in self._lead.hosts:
-            sent |= link.final.packets if link.final is not None else {}
+            for total in link.totals:
+                sent |= total.packets
         return sent
 
     @property
@@ -306,8 +307,8 @@ class SpreadHosts:
         pass  # each host has done so
 
     def rows(self, processes: Sequence[Process], now_s: float) -> list[HostRow]:
-        finals = [link.final for link in self._lead.hosts if link.final is not None]
-        used = {node: Usage(*usage) for final in finals for node, usage in final.used.items()}
+        totals = [total for link in self._lead.hosts for total in link.totals]
+        used = {node: Usage(*usage) for total in totals for node, usage in total.used.items()}
         return rows(self._tables, used, processes, now_s)
 
     def close(self) -> None:

@@ -142,20 +142,38 @@ class Finish(ControlMessage):
 
 
 @dataclass(frozen=True, slots=True)
-class Final(ControlMessage):
-    """The last word of a host: whether its relay's last statistics came; what bounded nodes used (seconds of processor
-    time, seconds of waiting, bytes); packets that left each node's ports; routes that the kernel refused; rows of
-    the schedule that were late."""
+class NodeTotals(ControlMessage):
+    """Of some nodes of a host that ends: what bounded ones used (seconds of processor time, seconds of waiting,
+    bytes); packets that left their ports."""
 
-    complete: bool
     used: dict[str, tuple[float | None, float | None, int | None]] = field(default_factory=dict)
     packets: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Final(ControlMessage):
+    """The last word of a host: whether its relay's last statistics came; routes that the kernel refused; rows of the
+    schedule that were late."""
+
+    complete: bool
     refused_routes: tuple[str, ...] = ()
     late_rows: int = 0
     warnings: tuple[str, ...] = ()
 
 
 ToHost = Challenge | Welcome | AskClock | Propose | Begin | Beat | ActAt | Finish | Launch | Kill
-FromHost = Hello | HostProgress | HostReady | ClockTold | Armed | Beat | NotLaunched | HostFailed | Final | FromZygote
+FromHost = (
+    Hello
+    | HostProgress
+    | HostReady
+    | ClockTold
+    | Armed
+    | Beat
+    | NotLaunched
+    | HostFailed
+    | NodeTotals
+    | Final
+    | FromZygote
+)
 TO_HOST: tuple[type[ToHost], ...] = get_args(ToHost)
 FROM_HOST: tuple[type[FromHost], ...] = get_args(FromHost)

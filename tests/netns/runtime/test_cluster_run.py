@@ -51,6 +51,7 @@ config = { interval = "100 ms" }
 """
 NAMED_S, GONE_S = 3.0, 5.0
 SPARE_S = 2.0  # for a busy machine
+LOST_RECORDS_S = 1.0  # of a host that is killed
 AT_ONCE = 4  # runs that fail, which mostly wait
 
 
@@ -271,12 +272,15 @@ def test_commands_captures_and_live_actions_reach_every_host(small: Path) -> Non
 def a_runner_that_is_killed_is_named_at_once(small: Path) -> None:
     with Cluster(small) as cluster:
         cluster.until(lambda: (cluster.folder / "samples.spool").stat().st_size > 0, 10)
+        t0_s = json.loads((cluster.folder / "platform.json").read_text())["t0_monotonic_ns"] * 1e-9
+        killed_s = time.monotonic() - t0_s
         os.kill(cluster.runners()[1], signal.SIGKILL)
         code, verdict = cluster.ended(GONE_S + SPARE_S)
         assert code == EXIT_PLATFORM
         assert verdict["error"].startswith("host 1: ")
         assert "SIGKILL" in verdict["error"]
-        assert pl.read_parquet(cluster.folder / "samples.parquet").height > 0
+        samples = pl.read_parquet(cluster.folder / "samples.parquet").filter(pl.col("node") == "b")
+        assert samples["t_s"].max() > killed_s - LOST_RECORDS_S
 
 
 def a_host_that_is_cut_off_is_named_and_ends_itself(small: Path) -> None:

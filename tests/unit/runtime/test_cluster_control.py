@@ -18,10 +18,11 @@ from emulator.model.network import EndSpec, LinkSpec, Network, NodeSpec, Piecewi
 from emulator.record.verdict import Verdict, judge
 from emulator.runtime.cluster import figures
 from emulator.runtime.cluster.handshake import seal, skew, versions
+from emulator.runtime.cluster.host import NODES_AT_ONCE
 from emulator.runtime.cluster.merge import MergedReports
 from emulator.runtime.cluster.pair_clocks import PairClocks
-from emulator.runtime.control.cluster_messages import FROM_HOST, Beat, HostReady
-from emulator.runtime.control.encoding import BadMessage
+from emulator.runtime.control.cluster_messages import FROM_HOST, Beat, HostReady, NodeTotals
+from emulator.runtime.control.encoding import BadMessage, decode, encode
 from emulator.runtime.control.remote import HEAD as FRAME_HEAD
 from emulator.runtime.control.remote import LARGEST_BYTES, Connection, Frame, Kind
 from emulator.schedule.row_digest import Joined, joined
@@ -241,3 +242,11 @@ def test_hosts_agree_on_who_is_joined_bit_for_bit_and_on_delays_nearly() -> None
     assert not row().agrees(row(delay_s=0.0101))
     beat = Beat(3, *row())
     assert Joined(beat.joined, beat.delays_s).agrees(row())
+
+
+def test_the_totals_of_nodes_with_long_names_fit_into_a_message() -> None:
+    names = [f"{'n' * 60}{number:03}" for number in range(NODES_AT_ONCE)]
+    totals = NodeTotals(used=dict.fromkeys(names, (1.5, 2.5, 2**40)))
+    assert decode(encode(totals), FROM_HOST) == totals
+    packets = NodeTotals(packets=dict.fromkeys(names, 2**40))
+    assert decode(encode(packets), FROM_HOST) == packets
