@@ -14,7 +14,11 @@ def cluster(
     what: Annotated[Literal["check"], typer.Argument(help="What is asked of the cluster.")],
     address: Annotated[
         str,
-        typer.Option("--cluster", metavar="HOST:PORT", help="Head of the Ray cluster (ray://…: from outside); `auto`: of this machine."),
+        typer.Option(
+            "--cluster",
+            metavar="HOST:PORT",
+            help="Head of the Ray cluster (ray://…: from outside); `auto`: of this machine.",
+        ),
     ] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print a JSON object with everything.")] = False,
 ) -> None:

@@ -183,7 +183,7 @@ class _Front:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._closed.wait(), ANSWER_S)
         connection.detach()
-        self._ends.conclude(self._end())
+        await self._ends.conclude(self._end())
 
     def _heard(self) -> None:
         while not self._closed.is_set():

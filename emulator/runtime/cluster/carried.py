@@ -16,8 +16,9 @@ import asyncio
 import os
 import socket
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from math import inf
 
 from emulator.runtime.cluster.streams import NAMES, HostStreams, LeadStreams
@@ -159,9 +160,11 @@ class NearEnds(Ends):
                 elif data:
                     self.put(COMMAND, data)
             case Kind.PACKET:
+                tell = partial(self.put, number, data)
                 if not data or (number in self._commands and _is_last(data)):
-                    self._settle(number)
-                self.put(number, data)
+                    self._settle(number, tell)
+                else:
+                    tell()
             case Kind.STREAM:
                 self._streams.write(number, data)
             case Kind.CAPTURE if number in self._tees:
@@ -172,7 +175,7 @@ class NearEnds(Ends):
             case _:
                 pass  # of a capture whose terminal has left
 
-    def conclude(self, end: RunEnded) -> None:
+    async def conclude(self, end: RunEnded) -> None:
         """Tell the command the run's last word, and let go of all terminals."""
         asyncio.get_running_loop().remove_reader(self._listener.fileno())
         command, unread = self._channels.get(COMMAND), self._unread.get(COMMAND, ())
@@ -182,8 +185,8 @@ class NearEnds(Ends):
                 for data in (*unread, encode(end)):
                     command.send_bytes(data)
         for number in list(self._channels):
-            self._settle(number)
-            self.leave(number)
+            self._settle(number, partial(self.leave, number))
+        await self._streams.closed()
 
     def _accept(self) -> None:
         channel = live.accepted(self._listener)
@@ -196,7 +199,7 @@ class NearEnds(Ends):
             return  # the command has detached itself, or this process would end with it
         super()._said(number, data, fds)
         if not data:
-            self._settle(number)
+            self._settle(number, lambda: None)
         elif fds:
             self._give(number, data, fds)
 
@@ -212,13 +215,12 @@ class NearEnds(Ends):
         elif isinstance(request, StartCapture):
             self._tees[number] = LeadTee(os.dup(fds[0]), 1)
 
-    def _settle(self, number: int) -> None:
-        """Everything has come of a command or a capture: write it out."""
-        if number in self._commands:
-            self._commands.discard(number)
-            self._streams.close(number)
+    def _settle(self, number: int, then: Callable[[], None]) -> None:
+        """Everything has come of a command or a capture: write it out, then call `then`."""
         if (tee := self._tees.pop(number, None)) is not None:
             tee.finish()
+        self._commands.discard(number)
+        self._streams.close(number, then)
 
 
 class FarEnds(Ends):

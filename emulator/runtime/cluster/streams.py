@@ -180,7 +180,7 @@ class LeadStreams:
         self._say = say
         self._outputs: dict[int, dict[int, SimpleQueue[bytes]]] = {}  # by process, then by stream
         self._written: dict[int, list[asyncio.Future[None]]] = {}  # by process: done when a stream is written out
-        self._closing: set[asyncio.Task[None]] = set()
+        self._closing: dict[int, asyncio.Task[None]] = {}  # by process that has ended
         self._room: dict[int, threading.Semaphore] = {}  # by process: for pieces of its input
 
     def open(self, launch: Launch, streams: Mapping[str, int]) -> None:
@@ -269,12 +269,18 @@ class LeadStreams:
         if (room := self._room.pop(number, None)) is not None:
             room.release()  # so that its thread ends
         written = self._written.pop(number, [])
-        if not written:
+        if number in self._closing:
+            self._closing[number].add_done_callback(lambda _: then())
+        elif written:
+            task = self._closing[number] = asyncio.ensure_future(self._after(written, then))
+            task.add_done_callback(lambda _: self._closing.pop(number))
+        else:
             then()
-            return
-        task = asyncio.ensure_future(self._after(written, then))
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+
+    async def closed(self) -> None:
+        """Wait until all that `close` was called for has been written, or given up."""
+        if self._closing:
+            await asyncio.wait(self._closing.values())
 
     async def _after(self, written: list[asyncio.Future[None]], then: Callable[[], None]) -> None:
         await asyncio.wait(written, timeout=WRITE_S)
