@@ -189,28 +189,6 @@ class SpreadPlane(Plane):
             raise BadMessage(f"capture {capture}: {error}") from None
 
 
-class Line:
-    """The line to a process on another host; a `transport.Transport` that only sends."""
-
-    def __init__(self, lead: Lead, host: int, number: int) -> None:
-        self._lead, self._host, self._number = lead, host, number
-
-    def fileno(self) -> int:
-        return self._lead.hosts[self._host].connection.fileno()
-
-    def set_timeout(self, timeout_s: float | None) -> None:
-        pass  # nothing waits here
-
-    def send_bytes(self, data: bytes | bytearray, fds: Sequence[int] = ()) -> None:
-        self._lead.send(self._host, Kind.PACKET, self._number, bytes(data))
-
-    def receive_bytes(self) -> tuple[bytes, list[int]]:
-        raise BlockingIOError  # packets of processes come by `Zygotes.on_packet`
-
-    def close(self) -> None:
-        pass
-
-
 class SpreadZygotes:
     """The zygotes of all hosts; a `processes.Zygotes`."""
 
@@ -242,13 +220,15 @@ class SpreadZygotes:
     def attach(self) -> None:
         self._lead.attach()
 
-    def launch(self, launch: Launch, streams: Mapping[str, int], supervised: bool) -> Line | None:
+    def launch(self, launch: Launch, streams: Mapping[str, int], supervised: bool) -> None:
         host = int(self._owner[self._plane.live_node(launch.node)])
         self._host_of[launch.number] = host
         self._lead.say(host, launch)
         if streams:
             self._streams.open(launch, streams)
-        return Line(self._lead, host, launch.number) if supervised else None
+
+    def tell(self, number: int, data: bytes) -> None:
+        self._lead.send(self._host_of[number], Kind.PACKET, number, data)
 
     def kill(self, numbers: Sequence[int], signum: int) -> None:
         by_host: dict[int, list[int]] = {}

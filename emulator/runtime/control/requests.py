@@ -14,23 +14,26 @@ from emulator.model.errors import SkyloomError
 from emulator.runtime.control.channel import Message
 from emulator.runtime.control.messages import ActionDone, AskAction, CountRound, Meet, Met, NodeRequest
 from emulator.runtime.control.rounds import Barrier, Opened, RoundCount
-from emulator.runtime.control.transport import say_soon
 from emulator.runtime.programs.jobs import Jobs
 from emulator.runtime.programs.processes import Process
 
 Perform = Callable[[Mapping[str, Any]], Awaitable[None]]
-ANSWER_S = 1.0  # how long a process may leave its answers unread
+Reply = Callable[[Process, Met | ActionDone], None]
 FENCE_S = 2.0  # how long the relay may take to obey
 
 
 class Requests:
-    """The requests of one run. `tell_relay` carries an order whose "done" comes back to `relay_done`."""
+    """The requests of one run. `reply` carries answers, without waiting; `tell_relay` an order whose "done" comes back
+    to `relay_done`."""
 
-    def __init__(self, jobs: Jobs, count: RoundCount, perform: Perform, tell_relay: Callable[[Message], None]) -> None:
+    def __init__(
+        self, jobs: Jobs, count: RoundCount, perform: Perform, reply: Reply, tell_relay: Callable[[Message], None]
+    ) -> None:
         self.count = count
         self.halted = asyncio.Event()  # a bound of the rounds was passed
         self._jobs = jobs
         self._perform = perform
+        self._reply = reply
         self._tell_relay = tell_relay
         self._barriers: dict[str, Barrier] = {}
         self._processes: dict[int, Process] = {}
@@ -104,11 +107,3 @@ class Requests:
         except TimeoutError:
             self._fences.pop(number, None)
             raise SkyloomError(f"the relay did not obey within {FENCE_S:g} s") from None
-
-    def _reply(self, process: Process, message: Met | ActionDone) -> None:
-        if process.channel is None:
-            return
-        try:
-            say_soon(process.channel, message, timeout_s=ANSWER_S)
-        except (OSError, TimeoutError):  # it is gone, or does not listen: then it will be missed at the next barrier
-            pass

@@ -44,11 +44,6 @@ def say(transport: Transport, message: ControlMessage, fds: Sequence[int] = ()) 
     transport.send_bytes(encode(message), fds)
 
 
-def say_soon(transport: Transport, message: ControlMessage, fds: Sequence[int] = (), timeout_s: float = 1.0) -> None:
-    """Send over a transport that does not wait, waiting for room. TimeoutError."""
-    send_soon(transport, encode(message), fds, timeout_s)
-
-
 def hear(transport: Transport, expected: tuple[type[T], ...]) -> T | None:
     """The next message; None where the peer has closed. BadMessage."""
     message, fds = hear_with_descriptors(transport, expected)

@@ -16,7 +16,7 @@ from typing import Any, Protocol, assert_never
 
 from emulator.model.errors import EXIT_INTERNAL, EmulationError, ProgramError, SkyloomError
 from emulator.runtime.control.channel import RECORDS, records
-from emulator.runtime.control.encoding import BadMessage, decode
+from emulator.runtime.control.encoding import BadMessage, ControlMessage, decode, encode
 from emulator.runtime.control.messages import (
     FROM_NODE,
     AskAction,
@@ -34,7 +34,6 @@ from emulator.runtime.control.messages import (
     Start,
     Warmed,
 )
-from emulator.runtime.control.transport import Transport, say
 from emulator.runtime.programs.launch import Launch
 
 LOG_TAIL_LINES = 8
@@ -52,7 +51,6 @@ class Process:
     node: str
     program: str
     log: Path
-    channel: Transport | None = None
     state: str = STARTING
     pid: int = 0
     status: int | None = None  # exit status, negative for a signal, as subprocess does
@@ -102,7 +100,8 @@ class Zygotes(Protocol):
     on_lost: Callable[[SkyloomError], None]
 
     def attach(self) -> None: ...
-    def launch(self, launch: Launch, streams: Mapping[str, int], supervised: bool) -> Transport | None: ...
+    def launch(self, launch: Launch, streams: Mapping[str, int], supervised: bool) -> None: ...
+    def tell(self, number: int, data: bytes) -> None: ...
     def kill(self, numbers: Sequence[int], signum: int) -> None: ...
 
 
@@ -137,7 +136,7 @@ class Processes:
         process = Process(number, launch.node, launch.name, self._logs / launch.log, spawned_at=time.monotonic())
         self.all.append(process)
         try:
-            process.channel = self._zygotes.launch(replace(launch, number=number), streams or {}, supervised)
+            self._zygotes.launch(replace(launch, number=number), streams or {}, supervised)
         except BaseException:
             self.all.pop()
             raise
@@ -147,12 +146,12 @@ class Processes:
 
     def start(self, process: Process, t0_ns: int) -> None:
         """Let a ready process play from T0 on."""
-        assert process.channel is not None
         process.state = RUNNING
-        try:
-            say(process.channel, Start(t0_ns))
-        except OSError:  # it has just ended; its exit is on the way
-            pass
+        self.tell(process, Start(t0_ns))
+
+    def tell(self, process: Process, message: ControlMessage) -> None:
+        """Say something to a supervised process, which hears it in its own time; one that has ended does not."""
+        self._zygotes.tell(process.number, encode(message))
 
     def kill(self, processes: Iterable[Process], signum: int) -> None:
         """Signal the sessions of processes that have not ended."""
@@ -238,7 +237,6 @@ class Processes:
         self._changed.set()
 
     def _ended(self, process: Process, status: int) -> None:
-        process.channel = None
         process.status = status
         process.state = ENDED
         process.ended.set()
@@ -248,7 +246,6 @@ class Processes:
         """A packet of a process; empty: its line is closed."""
         process = self.all[number]
         if not data:
-            process.channel = None
             return
         try:
             if data[0] == RECORDS:

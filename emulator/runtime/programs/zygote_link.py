@@ -30,7 +30,7 @@ from emulator.runtime.control.messages import (
     Spawn,
     Warm,
 )
-from emulator.runtime.control.transport import Transport, close_all, hear, say
+from emulator.runtime.control.transport import close_all, hear, say
 from emulator.runtime.programs.launch import Launch
 from emulator.runtime.programs.launches import Resolve
 
@@ -98,8 +98,8 @@ class ZygoteLink:
         self._channel.set_timeout(0.0)
         self._loop.add_reader(self._channel.fileno(), self._heard)
 
-    def launch(self, launch: Launch, streams: Mapping[str, int], supervised: bool) -> Transport | None:
-        """Start a process; returns the line to a supervised one. `streams`: descriptors of stdin, stdout, stderr."""
+    def launch(self, launch: Launch, streams: Mapping[str, int], supervised: bool) -> None:
+        """Start a process, and keep the line to a supervised one. `streams`: descriptors of stdin, stdout, stderr."""
         resolved = self._resolve(launch)
         log, node, name = self._logs / launch.log, launch.node, launch.name
         if launch.log:
@@ -112,14 +112,13 @@ class ZygoteLink:
             **resolved.fields,
         )  # fmt: skip
         message = encode(spawn)
-        fds, line = [os.dup(fd) for fd in given.values()], None
+        fds = [os.dup(fd) for fd in given.values()]
         if supervised:
             line, theirs = Channel.pair()
             line.set_timeout(0.0)
             fds.append(theirs.socket.detach())
             self._listen(launch.number, line)
         self._send(message, fds)
-        return line
 
     def tell(self, number: int, data: bytes) -> None:
         """Send a packet to a process, if it has a line, when it has read what was sent before."""

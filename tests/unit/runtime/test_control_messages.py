@@ -25,7 +25,7 @@ from emulator.runtime.control.channel import RECORDS, Channel, records
 from emulator.runtime.control.encoding import MESSAGE_BYTES, VERSION, BadMessage, ControlMessage, decode, encode
 from emulator.runtime.control.launcher_link import LauncherLink
 from emulator.runtime.control.messages import Act, Kill, Met, NodeNames, Refused, SetView, Stop
-from emulator.runtime.control.transport import Transport, hear, hear_with_descriptors, say, say_soon
+from emulator.runtime.control.transport import Transport, hear, hear_with_descriptors, say
 from emulator.runtime.programs.processes import Process, Processes
 from emulator.runtime.supervisor.caller import Caller
 from emulator.runtime.supervisor.live import LiveControl
@@ -188,7 +188,7 @@ def test_messages_keep_their_order_over_every_transport(ends: Any) -> None:
     one, other = ends
     sent = [Stop(), Met(3, {"a": 2**40}), Kill((1, 2), 9)]
     for message in sent:
-        say_soon(one, message)
+        say(one, message)
     assert [hear(other, (Stop, Met, Kill)) for _ in sent] == sent
 
 

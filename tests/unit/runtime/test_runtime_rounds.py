@@ -16,7 +16,7 @@ from emulator.runtime.control.coordination import ChannelCoordination
 from emulator.runtime.control.messages import ActionDone, AskAction, CountRound, Meet, Met
 from emulator.runtime.control.requests import Requests
 from emulator.runtime.control.rounds import RoundCount
-from emulator.runtime.control.transport import hear
+from emulator.runtime.control.transport import hear, say
 
 
 def test_counts_add_up_and_fidelity_is_the_share_in_slot() -> None:
@@ -70,10 +70,13 @@ class _Run:
         self.orders: list[dict[str, Any]] = []
         self.heard = asyncio.Event()
         jobs: Any = _Jobs(self.processes)
-        self.requests = Requests(jobs, RoundCount(max_messages=10), perform, self._relay)
+        self.requests = Requests(jobs, RoundCount(max_messages=10), perform, self._tell, self._relay)
         for process, line, (ours, theirs) in zip(self.processes, self.lines, pairs, strict=True):
             loop.add_reader(ours.fileno(), self._up, process, ours)
             loop.add_reader(theirs.fileno(), self._down, line, theirs)
+
+    def _tell(self, process: Any, message: Met | ActionDone) -> None:
+        say(process.channel, message)
 
     def _relay(self, order: dict[str, Any]) -> None:
         self.orders.append(order)
