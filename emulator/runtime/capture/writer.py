@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 PIPE_BYTES = 1 << 20
 READ_BYTES = PIPE_BYTES
 HOLD_S = 0.05  # for which packets are collected before they are written
+NICE = 5
 NAP_S = 0.005  # after a small read, so that there are fewer reads, and fewer wake-ups by the relay's writes
 HOLD_BYTES = 1 << 20  # or as many bytes
 TELL_S = 1.0  # between two reports of the writer's counts
@@ -206,7 +207,7 @@ class CaptureWriter:
         from emulator.record.packet_filter import Filter
         from emulator.runtime.capture.handovers import UpcomingHandovers
 
-        os.setpriority(os.PRIO_PROCESS, 0, 5)
+        _give_way()
         begin = hear(channel, (BeginCapture,))
         if begin is None:
             return
@@ -245,6 +246,11 @@ class CaptureWriter:
         files.close(missed=missed)
         channel.socket.settimeout(PATIENCE_S)
         say(channel, CaptureState(files.row(), tuple(self._folder.warnings[known:])))
+
+
+def _give_way() -> None:
+    """Let the run come first; a run that is nice itself has already given way, and may not take that back."""
+    os.setpriority(os.PRIO_PROCESS, 0, max(NICE, os.getpriority(os.PRIO_PROCESS, 0)))
 
 
 def renamed(

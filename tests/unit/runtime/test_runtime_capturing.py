@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from types import SimpleNamespace
 
@@ -161,3 +163,10 @@ def test_what_another_terminal_is_told():
     assert remarks.rows == ((1.0, 4, "fault: link-down h1:eth0 at 1.000 s"),)
     assert list(announcements.news(100)) == []
     assert [len(message.rows) for message in announcements.first(2) if isinstance(message, Interfaces)] == [2, 1]
+
+
+def test_the_writer_of_a_run_that_is_nice_does_not_take_that_back() -> None:
+    code = "import os; from emulator.runtime.capture.writer import _give_way as g; os.nice({0}); g(); print(os.nice(0))"
+    for before, after in (0, 5), (10, 10):
+        words = [sys.executable, "-c", "import os; os.setpriority(os.PRIO_PROCESS, 0, 0); " + code.format(before)]
+        assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == f"{after}\n"
