@@ -30,9 +30,9 @@ from emulator.fabric.kernel import syscalls
 from emulator.model.errors import EXIT_PLATFORM, PlatformError, SkyloomError
 from emulator.runtime.cluster.archives import PIECE_BYTES, unpack
 from emulator.runtime.cluster.carried import NearEnds
-from emulator.runtime.cluster.handshake import skew, versions
 from emulator.runtime.cluster.ray_joining import actors_on, answers, first_line, join, machines_of, name_of
 from emulator.runtime.cluster.runner_process import packed_directory, within_package
+from emulator.runtime.cluster.versions import skew, versions
 from emulator.runtime.control.channel import Channel
 from emulator.runtime.control.encoding import BadMessage
 from emulator.runtime.control.messages import Refused, RunEnded, Started

@@ -22,7 +22,7 @@ import msgpack
 from emulator.model.errors import PlatformError
 from emulator.runtime.cluster.archives import PIECE_BYTES
 from emulator.runtime.cluster.far_process import FarProcess
-from emulator.runtime.cluster.handshake import versions
+from emulator.runtime.cluster.versions import versions
 
 SILENT_S = 5.0
 POLL_S = 0.25

@@ -43,7 +43,6 @@ from emulator.runtime.control.cluster_messages import (
     AskClock,
     Beat,
     Begin,
-    Challenge,
     ClockTold,
     Final,
     Finish,
@@ -320,7 +319,7 @@ class Host:
                 self._order(at_s, lambda: self._act(action))
             case Finish(quickly):
                 self._finish(quickly)
-            case Challenge() | Welcome():
+            case Welcome():
                 pass  # over
             case other:
                 assert_never(other)

@@ -9,9 +9,6 @@ named in one error, with which the run ends; what the others have said until the
 from __future__ import annotations
 
 import asyncio
-import hmac
-import secrets
-import selectors
 import socket
 import time
 from collections.abc import Callable, Iterable
@@ -24,18 +21,17 @@ import msgpack
 from emulator.model.errors import EXIT_PLATFORM, PlatformError, SkyloomError
 from emulator.runtime.cluster.beginning import Beginning
 from emulator.runtime.cluster.follower import CLOCK
-from emulator.runtime.cluster.handshake import NONCE_BYTES, clock_of, seal, skew, versions
 from emulator.runtime.cluster.host_link import HostError, HostLink
 from emulator.runtime.cluster.machines import Cluster, Task
 from emulator.runtime.cluster.merge import MergedReports
 from emulator.runtime.cluster.pair_clocks import PairClocks
 from emulator.runtime.cluster.reports import Reports
+from emulator.runtime.cluster.versions import clock_of, skew, versions
 from emulator.runtime.control.channel import Message
 from emulator.runtime.control.cluster_messages import (
     FROM_HOST,
     Armed,
     Beat,
-    Challenge,
     ClockTold,
     Final,
     Finish,
@@ -49,15 +45,16 @@ from emulator.runtime.control.cluster_messages import (
     Welcome,
 )
 from emulator.runtime.control.encoding import BadMessage, ControlMessage
+from emulator.runtime.control.entrance import Entrance
 from emulator.runtime.control.messages import Cold, FromZygote, ProcessExited, Spawned, Warmed
 from emulator.runtime.control.remote import Connection, Frame, Kind, wait_for
+from emulator.runtime.control.tls import context
 from emulator.schedule.row_digest import Joined
 
 BEAT_S = 0.25
 LOST_S = 2.0
 HERE_S = 0.6  # since a host's last word, for which it is surely there
 HELLO_S = 5.0
-MOST_STRANGERS = 64  # that connect and have not said hello
 BUILD_S = 120.0  # without a word while nodes are built: a large image is unpacked without one
 FINAL_S = 4.0
 AT_ONCE = 16  # frames of a host before the next has its turn
@@ -86,10 +83,9 @@ class Lead:
         self._reports = Reports(tasks[0].network, len(tasks))
         self._finishing = False
         self._cluster = cluster
-        self._listener = listener
+        self._entrance = Entrance(listener, context(tasks[0].identity, listens=True))
+        self._arrived: list[Connection] = []
         self._tasks = tasks
-        self._accepted: list[Connection] = []
-        self._strangers = 0  # connections that were not from a host of this run
         self.names = cluster.names()
         self.node_counts = [int((task.owner == task.host).sum()) for task in tasks]
         self._tasks_in_play: list[asyncio.Task[None]] = []
@@ -98,33 +94,30 @@ class Lead:
     # -- before play ---------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start all runners and recognise them among all that connect. PlatformError."""
+        """Start all runners, and wait until each has said hello. PlatformError."""
         self._cluster.start(self._tasks)
-        links: dict[int, tuple[HostLink, bytes]] = {}
+        links: dict[int, HostLink] = {}
         deadline = time.monotonic() + HELLO_S
-        self._listener.setblocking(False)
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._listener, selectors.EVENT_READ)
+        try:
             while len(links) < len(self._tasks):
                 self._check_runners(deadline, links)
-                for key, _ in selector.select(0.1):
-                    if key.fileobj is self._listener:
-                        self._challenge(selector)
-                    elif (link := self._hello(selector, *key.data)) is not None:
-                        links[link.number] = link, key.data[1]
-            for key in selector.get_map().values():
-                if key.data is not None:  # has not said hello
-                    self._turn_away(key.data[0])
-        if self._strangers:
-            self.warnings.append(f"connections to the lead that no host of this run made: {self._strangers}")
-        self._listener.close()
-        self.hosts = [links[host][0] for host in range(len(self._tasks))]
+                for connection, hello in self._entrance.arrivals(Hello, 0.1):
+                    self._arrived.append(connection)
+                    if 0 <= hello.host < len(self._tasks) and len(hello.ports) == len(self._tasks):
+                        if difference := skew(versions(), hello.versions):
+                            raise PlatformError(f"{self.names[hello.host]}: {difference}")
+                        links[hello.host] = HostLink(hello.host, connection, hello)
+        finally:
+            self._entrance.close()
+        if self._entrance.strangers:
+            strangers = self._entrance.strangers
+            self.warnings.append(f"connections to the lead that no host of this run made: {strangers}")
+        self.hosts = [links[host] for host in range(len(self._tasks))]
         reference = self.hosts[0].hello.clock
         self.beginning = Beginning(self.names, self.say, clock_of() == reference, lambda: self.failure)
-        for link, challenge in links.values():
-            sealed = seal(self._tasks[0].secret, "lead", link.number, challenge, link.hello.nonce)
+        for link in self.hosts:
             ways = tuple((other.hello.address, other.hello.ports[link.number]) for other in self.hosts)
-            link.connection.say(Welcome(sealed, ways, link.hello.clock == reference))
+            link.connection.say(Welcome(ways, link.hello.clock == reference))
             link.heard_s = time.monotonic()
 
     def _check_runners(self, deadline: float, links: Iterable[int]) -> None:
@@ -133,54 +126,9 @@ class Lead:
             if how := self._cluster.ended(host):
                 raise PlatformError(f"{self.names[host]}: {how} before it was there; see logs/_skyloom.txt")
         if time.monotonic() > deadline:
-            others = f"; strangers that were turned away: {self._strangers}" if self._strangers else ""
+            strangers = self._entrance.strangers
+            others = f"; strangers that were turned away: {strangers}" if strangers else ""
             raise PlatformError(f"{self.names[missing[0]]} has not come within {HELLO_S:g} s{others}")
-
-    def _challenge(self, selector: selectors.BaseSelector) -> None:
-        """Accept a connection, and wait for its hello beside all others."""
-        try:
-            end, _ = self._listener.accept()
-        except OSError:  # it is gone
-            return
-        connection, challenge = Connection(end), secrets.token_bytes(NONCE_BYTES)
-        if len(selector.get_map()) > len(self._tasks) + MOST_STRANGERS:
-            self._turn_away(connection)
-            return
-        self._accepted.append(connection)
-        connection.say(Challenge(challenge))
-        selector.register(connection, selectors.EVENT_READ, (connection, challenge))
-
-    def _hello(self, selector: selectors.BaseSelector, connection: Connection, challenge: bytes) -> HostLink | None:
-        """The host that has said hello; None before it has, and for a stranger, who is turned away."""
-        try:
-            link = self._recognised(connection, challenge)
-        except BlockingIOError:
-            return None
-        selector.unregister(connection)
-        if link is None:
-            self._turn_away(connection)
-        return link
-
-    def _recognised(self, connection: Connection, challenge: bytes) -> HostLink | None:
-        """The host that says hello; None for a stranger. BlockingIOError while the hello is incomplete, PlatformError
-        where the host is of another version."""
-        try:
-            frame = connection.receive()
-            hello = frame.message((Hello,)) if frame is not None else None
-        except BadMessage:
-            return None
-        if hello is None or not 0 <= hello.host < len(self._tasks) or len(hello.ports) != len(self._tasks):
-            return None
-        expected = seal(self._tasks[0].secret, "host", hello.host, challenge, hello.nonce)
-        if not hmac.compare_digest(hello.seal, expected):
-            return None
-        if difference := skew(versions(), hello.versions):
-            raise PlatformError(f"{self.names[hello.host]}: {difference}")
-        return HostLink(hello.host, connection, hello)
-
-    def _turn_away(self, connection: Connection) -> None:
-        self._strangers += 1
-        connection.close()
 
     def wait_until_ready(self, progress: Callable[[int, int], None]) -> None:
         """Wait until the nodes of all hosts stand; outside of an event loop."""
@@ -409,7 +357,7 @@ class Lead:
 
     def close(self) -> None:
         """Close all connections, whereupon hosts end, and let go of the machines."""
-        for connection in self._accepted:
+        self._entrance.close()
+        for connection in self._arrived:
             connection.close()
-        self._listener.close()
         self._cluster.release()

@@ -30,7 +30,8 @@ class Task:
     folder: Path
     run_id: str
     keys: Path | None  # where programs log their TLS keys
-    secret: bytes
+    secret: bytes  # from which the cookies of trunks follow
+    identity: bytes  # of lead and hosts: control/tls.py
     lead: tuple[str, int]
 
     @property

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from emulator.runtime.cluster.lead import Lead
 from emulator.runtime.cluster.machines import Cluster, Task
 from emulator.runtime.cluster.planes import SpreadHosts, SpreadPlane, SpreadZygotes
+from emulator.runtime.control.tls import new_identity
 
 if TYPE_CHECKING:
     from emulator.model.network import Network
@@ -29,9 +30,20 @@ class SeveralHosts:
         self._scenario, self._network, self._folder = scenario, network, folder
         listener = cluster.listen()
         host, port = listener.getsockname()[:2]
-        secret = secrets.token_bytes(SECRET_BYTES)
+        secret, identity = secrets.token_bytes(SECRET_BYTES), new_identity()
         tasks = [
-            Task(number, scenario, network, partition.owner, folder.path, folder.run_id, keys, secret, (host, port))
+            Task(
+                number,
+                scenario,
+                network,
+                partition.owner,
+                folder.path,
+                folder.run_id,
+                keys,
+                secret,
+                identity,
+                (host, port),
+            )
             for number in range(partition.hosts)
         ]
         self.lead = Lead(cluster, listener, tasks)

@@ -19,8 +19,8 @@ from struct import error as StructError
 from typing import Any
 
 from emulator.link.trunks import IP_HEADERS, LARGEST_DATAGRAM, LEAST_DATAGRAM, USUAL_DATAGRAM
-from emulator.runtime.cluster.handshake import skew, versions
 from emulator.runtime.cluster.ray_joining import actors_on, answers, join, machines_of, name_of
+from emulator.runtime.cluster.versions import skew, versions
 
 PROBES = 50
 PROBE_S = 0.5  # for the answer to one

@@ -9,9 +9,7 @@ stopped or cannot be reached: the host tells of each beat of the lead by a byte 
 
 from __future__ import annotations
 
-import hmac
 import os
-import secrets
 import select
 import signal
 import socket
@@ -20,15 +18,15 @@ from contextlib import suppress
 
 from emulator.fabric import sandbox
 from emulator.model.errors import EXIT_PLATFORM, PlatformError
-from emulator.runtime.cluster.handshake import NONCE_BYTES, clock_of, seal, versions
 from emulator.runtime.cluster.host import Host
 from emulator.runtime.cluster.machines import Task
-from emulator.runtime.control.cluster_messages import Challenge, Hello, Welcome
-from emulator.runtime.control.encoding import T
-from emulator.runtime.control.remote import Connection
+from emulator.runtime.cluster.versions import clock_of, versions
+from emulator.runtime.control.cluster_messages import Hello, Welcome
+from emulator.runtime.control.tls import TlsConnection, context
 from emulator.runtime.data_plane import with_routed_ipv6
 
 CONNECT_S = 5.0
+ANSWER_S = 20.0  # the lead starts the runners of all hosts before it answers the first
 FENCE_S = 3.0  # without a beat of the lead, once there was one
 GRACE_S = 0.5  # for the host to end by itself
 TRUNK_BYTES = 4 << 20  # of a trunk's buffers in the kernel
@@ -37,9 +35,10 @@ TRUNK_BYTES = 4 << 20  # of a trunk's buffers in the kernel
 def run(task: Task, address: str) -> int:
     """Play the host of `task`; other hosts reach this machine at `address`. Returns the exit code of the sandbox."""
     try:
-        connection = Connection(socket.create_connection(task.lead, timeout=CONNECT_S))
+        end = socket.create_connection(task.lead, timeout=CONNECT_S)
     except OSError as error:
         raise PlatformError(f"the lead at {task.lead[0]}:{task.lead[1]} cannot be reached: {error}") from None
+    connection = TlsConnection(end, context(task.identity, listens=False))
     trunks = _trunks(task, address)
     run_clock = _introduce(task, address, connection, trunks)
     beats, beat = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -54,7 +53,7 @@ def run(task: Task, address: str) -> int:
     os.close(beat)
     for trunk in trunks.values():
         trunk.close()
-    return _guard(watcher, connection, beats)
+    return _guard(watcher, connection.socket, beats)
 
 
 def _trunks(task: Task, address: str) -> dict[int, socket.socket]:
@@ -70,33 +69,36 @@ def _trunks(task: Task, address: str) -> dict[int, socket.socket]:
     return found
 
 
-def _introduce(task: Task, address: str, connection: Connection, trunks: dict[int, socket.socket]) -> bool:
-    """Recognise each other, and connect the trunks; returns whether this machine has the run's clock. PlatformError."""
-    challenge, nonce = _heard(connection, Challenge).nonce, secrets.token_bytes(NONCE_BYTES)
+def _introduce(task: Task, address: str, connection: TlsConnection, trunks: dict[int, socket.socket]) -> bool:
+    """Say hello, and connect the trunks; returns whether this machine has the run's clock. PlatformError."""
+    try:
+        connection.shake_hands(ANSWER_S)
+    except OSError as error:
+        raise PlatformError(
+            f"whoever answers at {task.lead[0]}:{task.lead[1]} is not this run's lead: {error}"
+        ) from None
     ports = tuple(trunks[peer].getsockname()[1] if peer in trunks else 0 for peer in range(task.hosts))
-    mine = seal(task.secret, "host", task.host, challenge, nonce)
-    connection.say(Hello(task.host, nonce, mine, versions(), clock_of(), address, ports))
-    welcome = _heard(connection, Welcome)
-    if not hmac.compare_digest(welcome.seal, seal(task.secret, "lead", task.host, challenge, nonce)):
-        raise PlatformError("whoever answers at the lead's address does not know the secret of this run")
+    connection.say(Hello(task.host, versions(), clock_of(), address, ports))
+    frame = connection.receive_within(ANSWER_S)
+    if frame is None:
+        raise PlatformError("the lead has closed the connection; its own message says why")
+    welcome = frame.message((Welcome,))
+    if frame is None:
+        raise PlatformError("the lead has closed the connection; its own message says why")
     for peer, trunk in trunks.items():
         trunk.connect(welcome.trunks[peer])
     return welcome.run_clock
 
 
-def _heard(connection: Connection, kind: type[T]) -> T:
-    frame = connection.receive_within(CONNECT_S)
-    if frame is None:
-        raise PlatformError("the lead has closed the connection; its own message says why")
-    return frame.message((kind,))
+def _guard(watcher: int, lead: socket.socket, beats: int) -> int:
+    """Wait for the end of the sandbox; end it when the lead is gone. Returns its exit code.
 
-
-def _guard(watcher: int, connection: Connection, beats: int) -> int:
-    """Wait for the end of the sandbox; end it when the lead is gone. Returns its exit code."""
+    The connection is the sandbox's now: here its socket is watched, but neither read nor written.
+    """
     pidfd, poll = os.pidfd_open(watcher), select.poll()
     poll.register(pidfd, select.POLLIN)
     poll.register(beats, select.POLLIN)
-    poll.register(connection, select.POLLRDHUP)
+    poll.register(lead, select.POLLRDHUP)
     last_s = None
     while True:
         left_s = FENCE_S if last_s is None else last_s + FENCE_S - time.monotonic()
@@ -108,11 +110,11 @@ def _guard(watcher: int, connection: Connection, beats: int) -> int:
             last_s = time.monotonic()
         elif beats in ready:  # the host is ending
             poll.unregister(beats)
-        lost = connection.fileno() in ready or (last_s is not None and time.monotonic() >= last_s + FENCE_S)
+        lost = lead.fileno() in ready or (last_s is not None and time.monotonic() >= last_s + FENCE_S)
         if lost:
             only = select.poll()
             only.register(pidfd, select.POLLIN)
-            if connection.fileno() not in ready or not only.poll(GRACE_S * 1e3):
+            if lead.fileno() not in ready or not only.poll(GRACE_S * 1e3):
                 with suppress(ProcessLookupError):
                     os.kill(watcher, signal.SIGKILL)
             _code(watcher)

@@ -70,7 +70,8 @@ def told(task: Task, package: str) -> dict[str, Any]:
 
     return {
         "scenario": scenario_toml(task.scenario), "package": package, "owner": task.owner.tobytes(),
-        "run_id": task.run_id, "keys": task.keys is not None, "secret": task.secret, "lead": task.lead,
+        "run_id": task.run_id, "keys": task.keys is not None, "secret": task.secret,
+        "identity": task.identity, "lead": task.lead,
     }  # fmt: skip
 
 
@@ -93,7 +94,7 @@ def main() -> int:
     keys = run.make_folder("keys") if given["keys"] else None
     task = Task(
         given["host"], scenario, build_network(scenario), np.frombuffer(given["owner"], np.uint8), run.path,
-        given["run_id"], keys, given["secret"], tuple(given["lead"]),
+        given["run_id"], keys, given["secret"], given["identity"], tuple(given["lead"]),
     )  # fmt: skip
     os.write(archive, PREPARED)
     try:

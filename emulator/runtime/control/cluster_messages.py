@@ -2,8 +2,7 @@
 
 Beside these, hosts hear `Launch` and `Kill`, and pass on what their zygotes say.
 
-Invariant: plain frozen values. A connection begins with Challenge, Hello and Welcome, which prove to both sides that
-the other knows the run's secret; after Final nothing comes.
+Invariant: plain frozen values. A conversation begins with Hello and Welcome; after Final nothing comes.
 """
 
 from __future__ import annotations
@@ -17,20 +16,11 @@ from emulator.runtime.programs.launch import Launch
 
 
 @dataclass(frozen=True, slots=True)
-class Challenge(ControlMessage):
-    """The lead's first word: what the host must seal."""
-
-    nonce: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Hello(ControlMessage):
-    """Who the host is, sealed with the run's secret; its versions, which monotonic clock it has, and the ports at its
-    address to which each other host sends by trunk."""
+    """Who the host is, its versions, which monotonic clock it has, and the ports at its address to which each other
+    host sends by trunk."""
 
     host: int
-    nonce: bytes
-    seal: bytes
     versions: dict[str, str]
     clock: str
     address: str
@@ -39,10 +29,9 @@ class Hello(ControlMessage):
 
 @dataclass(frozen=True, slots=True)
 class Welcome(ControlMessage):
-    """The lead, sealed likewise; address and port to which this host sends to each other one, in their order, and
-    whether its monotonic clock is that of host 0, which is the run's."""
+    """Address and port to which this host sends to each other one, in their order, and whether its monotonic clock is
+    that of host 0, which is the run's."""
 
-    seal: bytes
     trunks: tuple[tuple[str, int], ...]
     run_clock: bool
 
@@ -161,7 +150,7 @@ class Final(ControlMessage):
     warnings: tuple[str, ...] = ()
 
 
-ToHost = Challenge | Welcome | AskClock | Propose | Begin | Beat | ActAt | Finish | Launch | Kill
+ToHost = Welcome | AskClock | Propose | Begin | Beat | ActAt | Finish | Launch | Kill
 FromHost = (
     Hello
     | HostProgress

@@ -1,4 +1,4 @@
-"""The connection between two machines of a run: typed messages and raw packets as frames over one TCP stream.
+"""The connection between two machines of a run: typed messages and raw packets as frames over a stream.
 
     u32 bytes that follow the head · u8 kind · u32 number (of a process or a capture) · data
 
@@ -48,7 +48,7 @@ class Frame(NamedTuple):
 
 
 class Connection:
-    """One end of it."""
+    """One end of it, in clear; `tls.TlsConnection` is what crosses networks."""
 
     def __init__(self, end: socket.socket) -> None:
         end.setblocking(False)
@@ -57,7 +57,7 @@ class Connection:
         self.socket = end
         self.on_room: Callable[[], None] = lambda: None  # all that waited has left
         self._incoming = bytearray()
-        self._outgoing = bytearray()
+        self._outgoing = bytearray()  # as the socket takes it
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def fileno(self) -> int:
@@ -90,8 +90,7 @@ class Connection:
         if len(self._outgoing) > MOST_WAITING:
             raise TimeoutError(f"{len(self._outgoing)} bytes wait for the peer")
         waiting = bool(self._outgoing)
-        self._outgoing += HEAD.pack(len(data), kind, number)
-        self._outgoing += data
+        self._put(HEAD.pack(len(data), kind, number), data)
         if not waiting:
             self._flush()
 
@@ -107,7 +106,7 @@ class Connection:
                     del self._incoming[: HEAD.size + size]
                     return Frame(Kind(kind), number, data)
             try:
-                read = self.socket.recv(READ_BYTES)
+                read = self._read()
             except BlockingIOError:
                 raise
             except OSError:
@@ -116,20 +115,33 @@ class Connection:
                 return None
             self._incoming += read
 
+    def _put(self, head: bytes, data: bytes | bytearray) -> None:
+        """Add a frame to what waits."""
+        self._outgoing += head
+        self._outgoing += data
+
+    def _read(self) -> bytes:
+        """What the peer has sent, as far as it is here; empty where it has closed. BlockingIOError, OSError."""
+        return self.socket.recv(READ_BYTES)
+
+    def _wait(self, deadline: float, timeout_s: float) -> None:
+        """Wait for the peer, to read or to be read. TimeoutError after the deadline."""
+        left_s = deadline - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError(f"nothing heard for {timeout_s:g} s") from None
+        poll = select.poll()
+        poll.register(self.socket, select.POLLIN | (select.POLLOUT if self._outgoing else 0))
+        poll.poll(left_s * 1e3)
+
     def receive_within(self, timeout_s: float) -> Frame | None:
         """The next frame, outside of an event loop. TimeoutError; else as `receive`."""
         deadline = time.monotonic() + timeout_s
-        poll = select.poll()
         while True:
             self._flush()
             try:
                 return self.receive()
             except BlockingIOError:
-                left_s = deadline - time.monotonic()
-                if left_s <= 0:
-                    raise TimeoutError(f"nothing heard for {timeout_s:g} s") from None
-                poll.register(self.socket, select.POLLIN | (select.POLLOUT if self._outgoing else 0))
-                poll.poll(left_s * 1e3)
+                self._wait(deadline, timeout_s)
 
     def drain(self, timeout_s: float) -> bool:
         """Send what waits, outside of an event loop; whether all is out."""

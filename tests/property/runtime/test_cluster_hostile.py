@@ -41,6 +41,7 @@ from emulator.runtime.control.encoding import VERSION
 from emulator.runtime.control.messages import Ready
 from emulator.runtime.control.remote import HEAD as FRAME
 from emulator.runtime.control.remote import Connection, Kind
+from emulator.runtime.control.tls import new_identity
 from emulator.runtime.programs.launch import Launch
 from emulator.runtime.programs.processes import Processes
 from emulator.runtime.supervisor.collector import Collector
@@ -51,6 +52,7 @@ LINKS = tuple(LinkSpec(f"{name}:up", number, 2, "up", f"down{number}", END, END)
 NETWORK = Network(NODES, LINKS)
 OWNER = np.array([0, 1, 1], np.uint8)
 SCENARIO: Any = SimpleNamespace(duration_s=10.0, fidelity=SimpleNamespace(trunk_lost=1e-5), hosts={})
+IDENTITY = new_identity()
 
 # -- what is said ------------------------------------------------------------------------------------------------------
 
@@ -166,12 +168,12 @@ class Stack:
     def __init__(self, folder: RunFolder) -> None:
         self.pairs = [socket.socketpair() for _ in range(2)]
         cluster: Any = SimpleNamespace(names=lambda: ["host 0", "host 1"], ended=lambda host: "", release=lambda: None)
-        task = Task(0, SCENARIO, NETWORK, OWNER, folder.path, "run", None, b"secret", ("127.0.0.1", 1))
-        self.lead = Lead(cluster, SimpleNamespace(close=lambda: None), [task, task])  # type: ignore[arg-type]
+        task = Task(0, SCENARIO, NETWORK, OWNER, folder.path, "run", None, b"secret", IDENTITY, ("127.0.0.1", 1))
+        self.lead = Lead(cluster, socket.create_server(("127.0.0.1", 0)), [task, task])
         self.lead.beginning = Beginning(self.lead.names, self.lead.say, True, lambda: self.lead.failure)
         for number, (here, _) in enumerate(self.pairs):
-            hello = Hello(number, b"", b"", {}, "clock", "127.0.0.1", (1, 2))
-            self.lead.hosts.append(HostLink(number, connection(here), hello, ready=True))
+            hello = Hello(number, {}, "clock", "127.0.0.1", (1, 2))
+            self.lead.hosts.append(HostLink(number, Connection(here), hello, ready=True))
         self.plane = SpreadPlane(SCENARIO, NETWORK, folder, self.lead)
         self.collector = Collector(folder, NETWORK)
         self.plane.on_report = self._said
@@ -210,15 +212,7 @@ class Stack:
         for here, there in self.pairs:
             here.close()
             there.close()
-
-
-def connection(end: socket.socket) -> Connection:
-    """One end of a pair, which is no TCP socket."""
-    made = Connection.__new__(Connection)
-    end.setblocking(False)
-    made.socket, made.on_room, made._loop = end, lambda: None, None
-    made._incoming, made._outgoing = bytearray(), bytearray()
-    return made
+        self.lead._entrance.close()
 
 
 @pytest.fixture(scope="module")
@@ -276,7 +270,7 @@ def host_with(end: socket.socket) -> Host:
 
     nothing = lambda *_: None  # noqa: E731
     host._task = SimpleNamespace(host=1, scenario=SimpleNamespace(actions=[]), log_name="")  # type: ignore[assignment]
-    host._connection = connection(end)
+    host._connection = Connection(end)
     host._beat = os.open(os.devnull, os.O_WRONLY)
     host._folder = SimpleNamespace(warnings=[])  # type: ignore[assignment]
     host._zygote = SimpleNamespace(  # type: ignore[assignment]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,14 +19,15 @@ from emulator.model.errors import EXIT_LATE
 from emulator.model.network import EndSpec, LinkSpec, Network, NodeSpec, PiecewiseSchedule
 from emulator.record.verdict import Verdict, judge
 from emulator.runtime.cluster import figures
-from emulator.runtime.cluster.handshake import seal, skew, versions
 from emulator.runtime.cluster.host import NODES_AT_ONCE
 from emulator.runtime.cluster.merge import MergedReports
 from emulator.runtime.cluster.pair_clocks import PairClocks
+from emulator.runtime.cluster.versions import skew, versions
 from emulator.runtime.control.cluster_messages import FROM_HOST, Beat, HostReady, NodeTotals
 from emulator.runtime.control.encoding import BadMessage, decode, encode
 from emulator.runtime.control.remote import HEAD as FRAME_HEAD
 from emulator.runtime.control.remote import LARGEST_BYTES, Connection, Frame, Kind
+from emulator.runtime.control.tls import TlsConnection, context, new_identity
 from emulator.schedule.row_digest import Joined, joined
 
 FRAMES = st.lists(
@@ -32,14 +35,27 @@ FRAMES = st.lists(
 )
 
 
-@pytest.fixture
-def pair() -> Any:
+@pytest.fixture(scope="module")
+def identity() -> bytes:
+    return new_identity()
+
+
+@pytest.fixture(params=["in clear", "TLS"])
+def pair(request: pytest.FixtureRequest, identity: bytes) -> Iterator[tuple[Connection, Connection]]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         one = socket.create_connection(server.getsockname())
         other, _ = server.accept()
-    connections = Connection(one), Connection(other)
-    yield connections
-    for each in connections:
+    ends: tuple[Connection, Connection] = Connection(one), Connection(other)
+    if request.param == "TLS":
+        caller = TlsConnection(one, context(identity, listens=False))
+        ends = caller, TlsConnection(other, context(identity, listens=True))
+        with ThreadPoolExecutor(1) as threads:
+            shaken = threads.submit(caller.shake_hands, 5.0)
+            with pytest.raises(TimeoutError):
+                ends[1].receive_within(0.1)
+            shaken.result()
+    yield ends
+    for each in ends:
         each.close()
 
 
@@ -61,7 +77,8 @@ def test_frames_come_as_they_went_however_the_stream_is_cut(frames: list[Any], c
 @pytest.mark.parametrize("head", [FRAME_HEAD.pack(LARGEST_BYTES + 1, 0, 0), FRAME_HEAD.pack(0, 99, 0)])
 def test_a_frame_of_strangers_is_refused(pair: Any, head: bytes) -> None:
     one, other = pair
-    one.socket.send(head)
+    one._put(head, b"")
+    one._flush()
     with pytest.raises(BadMessage, match="expected one of this version"):
         other.receive_within(5.0)
 
@@ -84,13 +101,6 @@ def test_what_a_peer_does_not_read_is_bounded(pair: Any) -> None:
     with pytest.raises(TimeoutError):
         list(sends)
     assert one.busy
-
-
-def test_only_the_secret_seals() -> None:
-    assert seal(b"secret", "host", 1, b"a", b"b") == seal(b"secret", "host", 1, b"a", b"b")
-    others = [("lead", 1, b"a", b"b"), ("host", 2, b"a", b"b"), ("host", 1, b"b", b"b"), ("host", 1, b"a", b"a")]
-    assert all(seal(b"secret", *other) != seal(b"secret", "host", 1, b"a", b"b") for other in others)
-    assert seal(b"other", "host", 1, b"a", b"b") != seal(b"secret", "host", 1, b"a", b"b")
 
 
 def test_other_versions_are_named_and_other_kernels_allowed() -> None:

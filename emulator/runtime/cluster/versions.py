@@ -1,23 +1,16 @@
-"""How lead and hosts recognise each other: both seal the other's nonce with the secret of the run.
+"""What a machine runs, and whether two may play one run.
 
-Invariant: nobody without the secret passes, and a recorded conversation is of no use in another one.
+Invariant: what forbids a run is named with both versions.
 """
 
 from __future__ import annotations
 
-import hmac
 import platform
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-NONCE_BYTES = 16
 EQUAL = ("skyloom", "python", "numpy", "sgp4")  # what all hosts of a run must have alike
-
-
-def seal(secret: bytes, who: str, host: int, challenge: bytes, answer: bytes) -> bytes:
-    """What `who` ("lead" or "host") shows of the secret in the conversation with these two nonces."""
-    return hmac.digest(secret, f"{who} {host} ".encode() + challenge + answer, "sha256")
 
 
 def versions() -> dict[str, str]:
