@@ -20,6 +20,7 @@ from emulator.runtime.programs.child import Child
 
 LEAD, NETWORK_BITS = "198.18.0.1", 16  # of the range for benchmarks of networks (RFC 2544)
 BRIDGE, BRIDGE_INDEX = "hosts", 10
+BRIDGE_MAC = "02:00:00:00:00:01"  # without one a bridge takes a new one as cables come, and hosts write to the old one
 CABLE_INDEX = 100  # of host 0; those of the others follow
 END_S = 0.5  # for runners to end by themselves, when all is said
 
@@ -45,7 +46,7 @@ class PseudoHosts:
             [
                 netlink.set_link(1, up=True),
                 netlink.add_bridge(BRIDGE, BRIDGE_INDEX),
-                netlink.set_link(BRIDGE_INDEX, up=True),
+                netlink.set_link(BRIDGE_INDEX, up=True, mac=BRIDGE_MAC),
                 netlink.add_address(BRIDGE_INDEX, LEAD, NETWORK_BITS),
             ]
         )
