@@ -5,13 +5,14 @@ Invariant: the lead asks for them in this order, and does not know which kind it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from emulator.runtime.data_plane import DataPlane
 from emulator.runtime.plane import Plane
 from emulator.runtime.programs.hosts import Hosts
+from emulator.runtime.programs.launch import Introduction
 from emulator.runtime.programs.launches import Launches
 from emulator.runtime.programs.processes import Process, Zygotes
 from emulator.runtime.programs.zygote_link import ZygoteLink
@@ -26,13 +27,7 @@ if TYPE_CHECKING:
 class RunZygotes(Zygotes, Protocol):
     """Where the processes of a run are forked."""
 
-    def prepare(
-        self,
-        peers: Iterable[Sequence[str]],
-        programs: Iterable[str],
-        path: Iterable[str],
-        members: Mapping[str, Sequence[str]] | None = None,
-    ) -> None: ...
+    def prepare(self, introduction: Introduction) -> None: ...
 
 
 class RunHosts(Protocol):

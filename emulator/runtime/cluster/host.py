@@ -1,8 +1,7 @@
 """One host of a run, inside its sandbox: planner, fabric, relay, zygote and programs of its own nodes, led from afar.
 
-It does what the lead of a run on one machine does with the parts that it holds, by the same classes. What it decides by
-itself is what must not wait for a message: kernel routes and moved links of each step, and the scenario's actions on
-links, at their instants.
+It does what the lead of a run on one machine does with the parts that it holds, by the same classes. What must not wait
+for a message it decides by itself (`host_play`).
 
 Invariant: whatever ends it, the lead hears why, as far as it still listens; nothing of it outlives its sandbox.
 """
@@ -13,23 +12,19 @@ import asyncio
 import os
 import time
 import traceback
-from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine
 from contextlib import suppress
-from math import inf
 from typing import Any, assert_never
 
 import msgpack
 import numpy as np
 
 from emulator.link import trunks
-from emulator.link.overrides import Faults
-from emulator.model.clock import MonotonicClock, monotonic_ns, set_timer_slack, sleep_until_ns
+from emulator.model.clock import MonotonicClock, monotonic_ns, set_timer_slack
 from emulator.model.errors import EXIT_INTERNAL, EmulationError, SkyloomError
-from emulator.model.names import matching
 from emulator.record.folder import RunFolder
-from emulator.runtime.actions.runner import due
 from emulator.runtime.cluster.follower import CLOCK, EARLY_PROBES, Follower
+from emulator.runtime.cluster.host_play import HostPlay
 from emulator.runtime.cluster.host_use import HostUse
 from emulator.runtime.cluster.machines import Task
 from emulator.runtime.cluster.streams import HostStreams
@@ -61,17 +56,15 @@ from emulator.runtime.control.remote import Connection, Frame, Kind
 from emulator.runtime.control.transport import parts
 from emulator.runtime.data_plane import DataPlane
 from emulator.runtime.programs.hosts import Hosts
-from emulator.runtime.programs.jobs import python_programs
+from emulator.runtime.programs.jobs import introduction
 from emulator.runtime.programs.launch import Launch
 from emulator.runtime.programs.launches import Launches
 from emulator.runtime.programs.zygote_link import ZygoteLink
-from emulator.schedule.reader import ScheduleReader
 
 BEAT_S = 0.25
 PROGRESS_S = 0.2
 READY_ROWS = 2
 LAST_WORDS_S = 2.0
-MOST_ORDERS = 10_000  # that wait for their instants
 NODES_AT_ONCE = 500  # in a message
 MOST_TEXTS = 100  # warnings, or refused routes, that a message has room for
 
@@ -94,11 +87,8 @@ class Host:
             task.network, scenario.seed, scenario.duration_s, threads=scenario.engine.threads,
             realtime=scenario.fidelity.realtime, split=split, compared=True,
         )  # fmt: skip
-        self._orders: deque[tuple[float, Callable[[], None]]] = deque()  # from when they may be carried out; in order
-        self._ordered = asyncio.Event()
-        self._clock: MonotonicClock | None = None
         self._follower = None if run_clock else Follower()
-        self._playing: tuple[asyncio.Task[None], ...] = ()  # from T0 on
+        self._playing: tuple[asyncio.Task[None], ...] = ()  # the tasks of play, from T0 on
         self._streams = HostStreams(connection)
         self._tees = HostTees(connection)
         self._use = HostUse()
@@ -137,22 +127,13 @@ class Host:
         self._hosts = hosts = Hosts(scenario, task.network, folder, data_plane.netns, task.own_live)
         resolve = Launches(scenario, hosts).resolve
         self._zygote = ZygoteLink(scenario.seed, folder.logs, folder.path / "store", resolve, task.keys)
-        live = [task.network.nodes[number] for number in task.network.live]
-        names = [node.name for node in live if not node.bridge]
-        self._zygote.prepare(
-            [(node.name, node.role, node.ipv4, node.ipv6) for node in live],
-            python_programs(scenario.programs),
-            [scenario.directory],
-            {program.name: matching(program.nodes, names) for program in scenario.programs},
-        )
+        self._zygote.prepare(introduction(scenario, task.network))
         data_plane.build(lambda done, total: self._progress(done, total, "nodes"))
         data_plane.wait_for_rows(READY_ROWS, lambda done, total: self._progress(done, total, "first rows"))
         data_plane.apply_first_routes(lambda done, total: self._progress(done, total, "routes"))
         hosts.prepare(lambda done, total: self._progress(done, total, "hosts"))
         data_plane.start_relay(keep_out)
-        schedule = ScheduleReader(task.network, data_plane.ring)
-        self._schedule = schedule
-        self._faults = Faults(task.network, data_plane.tell_relay, lambda end: schedule.far_node(end, self._now_s()))
+        self._play = HostPlay(task.scenario, task.network, data_plane)
 
     def _progress(self, done: float, total: float, label: str) -> None:
         if done >= total or time.monotonic() - self._said_s >= PROGRESS_S:
@@ -176,7 +157,7 @@ class Host:
         if self._follower is None:
             self._ready()
         set_timer_slack()
-        tasks = [self._follow(task) for task in (self._beats(), self._carry_out_orders())]
+        tasks = [self._follow(task) for task in (self._beats(), self._play.carry_out_orders())]
         self._heard()
         try:
             await self._ended
@@ -192,7 +173,7 @@ class Host:
     def _follow_clock(self, follower: Follower, report: Message) -> None:
         """Read the run's clock as the probes of a report of the relay say. All is ready with enough of them."""
         before = follower.probes
-        follower.note(self._task.host, report.get("trunks", {}).get(0, {}).get("probes", ()), self._clock is not None)
+        follower.note(self._task.host, report.get("trunks", {}).get(0, {}).get("probes", ()), bool(self._playing))
         if before < EARLY_PROBES:
             self._progress(follower.probes, EARLY_PROBES, CLOCK)
             if follower.probes >= EARLY_PROBES:
@@ -216,9 +197,6 @@ class Host:
         """Nothing of a host fails unheard."""
         self._break(context.get("exception") or EmulationError(context["message"]))
 
-    def _now_s(self) -> float:
-        return self._clock.now() if self._clock is not None else -1.0
-
     async def _beats(self) -> None:
         while True:
             step = max(self._data_plane.joined, default=-1)
@@ -226,47 +204,6 @@ class Host:
             found = (row.digest, row.delays_s) if row is not None else ("", 0.0)
             self._connection.say(Beat(step, *found))
             await asyncio.sleep(BEAT_S)
-
-    async def _steps(self, clock: MonotonicClock) -> None:
-        """Kernel routes of each step, and links that moved."""
-        data_plane = self._data_plane
-        for step in range(data_plane.steps if data_plane.ring is not None else 0):
-            await sleep_until_ns(clock.monotonic_ns(step * data_plane.step_s))
-            for _ in data_plane.switch_routes(step):
-                await asyncio.sleep(0)
-            if self._schedule.handovers(step):
-                self._faults.moved()
-
-    async def _planned(self, clock: MonotonicClock) -> None:
-        """The scenario's actions on links at their times; those on programs are the lead's."""
-        for t_s, _, given in due(self._task.scenario):
-            await sleep_until_ns(clock.monotonic_ns(t_s))
-            with suppress(SkyloomError):  # the lead finds the same, and tells it
-                self._faults.perform(given)
-
-    async def _carry_out_orders(self) -> None:
-        """What the lead has ordered, in its order: an order that comes after an action for later waits with it."""
-        while True:
-            await self._ordered.wait()
-            self._ordered.clear()
-            while self._orders:
-                at_s, order = self._orders[0]
-                if self._clock is not None and at_s > self._clock.now():
-                    await sleep_until_ns(self._clock.monotonic_ns(at_s))
-                self._orders.popleft()
-                order()
-
-    def _act(self, action: Mapping[str, Any]) -> None:
-        try:
-            self._faults.perform(action)
-        except UNREADABLE as error:
-            raise BadMessage(f"an action that cannot be: {type(error).__name__}: {error}") from None
-
-    def _order(self, at_s: float, order: Callable[[], None]) -> None:
-        if not at_s < inf or len(self._orders) >= MOST_ORDERS:
-            raise BadMessage(f"an order for {at_s} s, behind {len(self._orders)} others; at most {MOST_ORDERS} wait")
-        self._orders.append((at_s, order))
-        self._ordered.set()
 
     # -- what comes ----------------------------------------------------------------------------------------------------
 
@@ -316,7 +253,7 @@ class Host:
             case Begin(t0_ns):
                 self._begin(t0_ns)
             case ActAt(at_s, action):
-                self._order(at_s, lambda: self._act(action))
+                self._play.act(at_s, action)
             case Finish(quickly):
                 self._finish(quickly)
             case Welcome():
@@ -325,10 +262,10 @@ class Host:
                 assert_never(other)
 
     def _begin(self, t0_ns: int) -> None:
-        clock = self._clock = MonotonicClock(t0_ns)
+        clock = MonotonicClock(t0_ns)
         self._data_plane.start(t0_ns)
         self._connection.say(Armed(t0_ns, -clock.now()))
-        self._playing = (self._follow(self._steps(clock)), self._follow(self._planned(clock)))
+        self._playing = tuple(map(self._follow, self._play.begin(clock)))
 
     def _launch(self, launch: Launch) -> None:
         supervised = launch.kind in ("program", "probe")
@@ -350,7 +287,7 @@ class Host:
             self._data_plane.tell_relay(message, (write_end,))
             os.close(write_end)
         elif "number" in message:  # the sender waits until everything before it holds
-            self._order(0.0, lambda: self._data_plane.tell_relay(message))
+            self._play.order(0.0, lambda: self._data_plane.tell_relay(message))
         else:
             self._data_plane.tell_relay(message)
 

@@ -7,7 +7,7 @@ to them.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from emulator.fabric.host.cgroup import Usage
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from emulator.record.spool import Spool
     from emulator.record.verdict import HostRow, Verdict
     from emulator.record.verdict.schema import MachineRow, TrunkRow
-    from emulator.runtime.programs.launch import Launch
+    from emulator.runtime.programs.launch import Introduction, Launch
     from emulator.runtime.programs.processes import Process
     from emulator.scenario import Scenario
 
@@ -208,13 +208,7 @@ class SpreadZygotes:
         lead.on_not_launched = self._not_launched
         lead.on_failure.append(lambda why: self.on_lost(why))
 
-    def prepare(
-        self,
-        peers: Iterable[Sequence[str]],
-        programs: Iterable[str],
-        path: Iterable[str],
-        members: Mapping[str, Sequence[str]] | None = None,
-    ) -> None:
+    def prepare(self, introduction: Introduction) -> None:
         """Each host tells its own zygote."""
 
     def attach(self) -> None:

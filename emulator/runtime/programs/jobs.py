@@ -15,7 +15,7 @@ from emulator.model.clock import monotonic_ns
 from emulator.model.errors import EmulationError
 from emulator.model.names import matches, matching
 from emulator.record.verdict import FailedProgram, Outcome
-from emulator.runtime.programs.launch import PROBE, Launch
+from emulator.runtime.programs.launch import PROBE, Introduction, Launch
 from emulator.runtime.programs.processes import ENDED, Process, Processes
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Jobs:
 
     def __init__(self, scenario: Scenario, network: Network, processes: Processes) -> None:
         self._processes = processes
-        live = [node.name for number in network.live if not (node := network.nodes[number]).bridge]
+        live = hosts_of(network)
         self.all = [
             Job(node, program, index)
             for program in scenario.programs
@@ -69,13 +69,6 @@ class Jobs:
             job.to_start = bool(job.program.after)
         self._by_process: dict[int, Job] = {}
         self.t0_ns = 0
-
-    def members(self) -> dict[str, list[str]]:
-        """Nodes that run each program."""
-        found: dict[str, list[str]] = {}
-        for job in self.all:
-            found.setdefault(job.program.name, []).append(job.node)
-        return found
 
     def barrier_of(self, process: Process) -> str:
         """Name of the barrier at which a process meets others."""
@@ -203,11 +196,21 @@ class Jobs:
         )
 
 
-def python_programs(programs: Iterable[Program]) -> list[str]:
-    """Dotted names of the Python programs that these take."""
-    programs = list(programs)
-    probes = [PROBE] if any(program.ready is not None for program in programs) else []
-    return [program.run for program in programs if program.run] + probes
+def introduction(scenario: Scenario, network: Network) -> Introduction:
+    """What the zygotes of a run know before its programs."""
+    live = [network.nodes[number] for number in network.live]
+    probes = [PROBE] if any(program.ready is not None for program in scenario.programs) else []
+    return Introduction(
+        [(node.name, node.role, node.ipv4, node.ipv6) for node in live],
+        [program.run for program in scenario.programs if program.run] + probes,
+        [scenario.directory],
+        {program.name: matching(program.nodes, hosts_of(network)) for program in scenario.programs},
+    )
+
+
+def hosts_of(network: Network) -> list[str]:
+    """The live nodes that programs may run on: all but bridges."""
+    return [node.name for number in network.live if not (node := network.nodes[number]).bridge]
 
 
 def _barrier(job: Job) -> str:

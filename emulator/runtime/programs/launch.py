@@ -6,11 +6,26 @@ in where the node lives (`launches`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from emulator.runtime.control.encoding import ControlMessage
 
 PROBE = f"{__package__}.probe:ReadinessProbe"
+
+
+@dataclass(frozen=True, slots=True)
+class Introduction:
+    """What the zygotes of a run know before its programs.
+
+    `peers`: name, role, IPv4 and IPv6 address of all live nodes. `programs`: dotted names, to import. `path`: folders
+    where modules are looked for. `members`: by a program's name, the nodes that run it.
+    """
+
+    peers: Sequence[tuple[str, str, str, str]]
+    programs: Sequence[str]
+    path: Sequence[str]
+    members: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from emulator.model import clock
@@ -30,8 +30,8 @@ from emulator.runtime.control.messages import (
     Spawn,
     Warm,
 )
-from emulator.runtime.control.transport import close_all, hear, say
-from emulator.runtime.programs.launch import Launch
+from emulator.runtime.control.transport import close_all, hear, parts, say
+from emulator.runtime.programs.launch import Introduction, Launch
 from emulator.runtime.programs.launches import Resolve
 
 PEERS_PER_MESSAGE = 500
@@ -75,22 +75,14 @@ class ZygoteLink:
         )
         theirs.close()
 
-    def prepare(
-        self,
-        peers: Iterable[Sequence[str]],
-        programs: Iterable[str],
-        path: Iterable[str],
-        members: Mapping[str, Sequence[str]] | None = None,
-    ) -> None:
-        """Tell the zygote who lives in the run (name, role, ipv4, ipv6), what to import, and which nodes run each
-        program (`members`, by the program's name). It answers later."""
-        table = [(name, role, ipv4, ipv6) for name, role, ipv4, ipv6 in peers]
-        for first in range(0, len(table), PEERS_PER_MESSAGE):
-            say(self._channel, Peers(tuple(table[first : first + PEERS_PER_MESSAGE])))
-        for program, nodes in (members or {}).items():
-            for first in range(0, len(nodes), PEERS_PER_MESSAGE):
-                say(self._channel, Members(program, tuple(nodes[first : first + PEERS_PER_MESSAGE])))
-        say(self._channel, Warm(tuple(sorted(set(programs))), tuple(path), str(self._store)))
+    def prepare(self, introduction: Introduction) -> None:
+        """Tell the zygote who lives in the run and what to import. It answers later."""
+        for peers in parts(introduction.peers, PEERS_PER_MESSAGE):
+            say(self._channel, Peers(peers))
+        for program, nodes in introduction.members.items():
+            for some in parts(nodes, PEERS_PER_MESSAGE):
+                say(self._channel, Members(program, some))
+        say(self._channel, Warm(tuple(sorted(set(introduction.programs))), tuple(introduction.path), str(self._store)))
 
     def attach(self) -> None:
         """Serve zygote and processes in the running event loop."""

@@ -29,7 +29,7 @@ from emulator.runtime.control.channel import Channel
 from emulator.runtime.control.launcher_link import Interrupted, LauncherLink
 from emulator.runtime.parts import OneMachine, Parts, RunHosts
 from emulator.runtime.plane import Plane
-from emulator.runtime.programs.jobs import READY_TIMEOUT_S, Jobs, python_programs
+from emulator.runtime.programs.jobs import READY_TIMEOUT_S, Jobs, introduction
 from emulator.runtime.programs.processes import Processes
 from emulator.runtime.running import Begun, Running
 from emulator.runtime.supervisor import cpu_steal, ending, late, warnings
@@ -171,13 +171,7 @@ class Supervisor:
         zygotes, hosts = parts.programs(self._keys)
         processes = Processes(zygotes, self.folder.logs)
         jobs = Jobs(self.scenario, self.network, processes)
-        live = [self.network.nodes[number] for number in self.network.live]
-        zygotes.prepare(
-            [(node.name, node.role, node.ipv4, node.ipv6) for node in live],
-            python_programs(self.scenario.programs),
-            [self.scenario.directory],
-            jobs.members(),
-        )
+        zygotes.prepare(introduction(self.scenario, self.network))
         return processes, jobs, hosts
 
     def _describe(self) -> dict[str, Any]:

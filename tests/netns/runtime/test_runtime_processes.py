@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from emulator.model.errors import EmulationError
-from emulator.runtime.programs.launch import Launch
+from emulator.runtime.programs.launch import Introduction, Launch
 from emulator.runtime.programs.launches import Resolved
 from emulator.runtime.programs.processes import ENDED, READY, Processes
 from emulator.runtime.programs.zygote_link import ZygoteLink
@@ -85,7 +85,7 @@ def live(folder: Path, body, programs=("Good",)) -> None:
     processes = Processes(zygote, folder)
     peers = [("a", "host", "127.0.0.1", "::1"), ("b", "host", "127.0.0.2", "::1")]
     names = [f"zoo:{name}" for name in programs]
-    zygote.prepare(peers, names, [str(folder)], {"p": ["a", "b"]})
+    zygote.prepare(Introduction(peers, names, [str(folder)], {"p": ["a", "b"]}))
 
     def spawn(node: str, name: str, **config):
         configs.clear()

@@ -7,7 +7,6 @@ import asyncio
 import json
 import os
 import socket
-from collections import deque
 from contextlib import suppress
 from dataclasses import fields
 from types import NoneType, SimpleNamespace, UnionType
@@ -21,7 +20,6 @@ from hypothesis import strategies as st
 
 from emulator.link.engine.structures import TrunkReport
 from emulator.link.lateness import Lateness
-from emulator.link.overrides import Faults
 from emulator.link.stats import EndStats
 from emulator.link.taps import HEAD, MAGIC, ROW_BYTES
 from emulator.model.errors import EmulationError, SkyloomError
@@ -31,6 +29,7 @@ from emulator.record.verdict import Verdict
 from emulator.runtime.cluster.beginning import Beginning
 from emulator.runtime.cluster.host import Host
 from emulator.runtime.cluster.host_link import HostLink
+from emulator.runtime.cluster.host_play import HostPlay
 from emulator.runtime.cluster.lead import Lead
 from emulator.runtime.cluster.machines import Task
 from emulator.runtime.cluster.planes import SpreadHosts, SpreadPlane, SpreadZygotes
@@ -281,9 +280,8 @@ def host_with(end: socket.socket) -> Host:
         stop_relay=lambda quickly, meanwhile: True, packets_sent=dict, refused_routes=[], late_rows=0,
     )  # fmt: skip
     host._hosts = SimpleNamespace(used=dict, close=nothing)  # type: ignore[assignment]
-    host._faults = Faults(NETWORK, nothing)
-    host._orders, host._ordered = deque(), asyncio.Event()
-    host._clock, host._follower, host._playing = None, None, ()
+    host._play = HostPlay(host._task.scenario, NETWORK, host._data_plane)
+    host._follower, host._playing = None, ()
     host._streams, host._tees = HostStreams(host._connection), HostTees(host._connection)
     return host
 
