@@ -18,7 +18,7 @@ MOST_KEYS = 20  # of the scenario, shown where they differ
 
 
 def compare(
-    a: Annotated[str, typer.Argument(metavar="RUN", help="A run folder, `latest`, or a scenario's name.")],
+    a: Annotated[str, typer.Argument(metavar="RUN", help="A run folder, `latest`, a scenario's name or a run's id.")],
     b: Annotated[str, typer.Argument(metavar="RUN", help="The other one.")],
     runs: Annotated[Path, typer.Option(help="Where run folders are.")] = Path("runs"),
     json: Annotated[bool, typer.Option("--json", help="Print a JSON object with every figure.")] = False,

@@ -11,7 +11,9 @@ def logs(
     node: Annotated[str, typer.Argument(help="Name of a node.")],
     program: Annotated[str | None, typer.Argument(help="Name of a program on it; without it, all of the node.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run ends.")] = False,
-    run: Annotated[str, typer.Option(help="Run folder, `latest`, or a scenario (its newest run).")] = "latest",
+    run: Annotated[
+        str, typer.Option(help="Run folder, `latest`, a scenario (its newest run) or a run's id.")
+    ] = "latest",
 ) -> None:
     """Show what programs print on a node: `skyloom logs v0 etcd -f`. With several logs each line names its program."""
     import sys

@@ -18,7 +18,7 @@ MOST_ROWS = 20  # of one kind that are shown; replay.json has them all
 
 
 def replay(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run folder, `latest`, or a scenario's name.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run folder, `latest`, a scenario's name or a run's id.")],
     against: Annotated[
         str | None, typer.Option(metavar="RUN", help="Play nothing: compare with this run of the same scenario.")
     ] = None,

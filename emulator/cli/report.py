@@ -14,7 +14,9 @@ from emulator.model.printable import printable
 def report(
     what: Annotated[
         str,
-        typer.Argument(metavar="RUN", help="A run or sweep folder, `latest`, or a scenario's name (its latest run)."),
+        typer.Argument(
+            metavar="RUN", help="A run or sweep folder, `latest`, a scenario's name (its latest run) or a run's id."
+        ),
     ] = "latest",
     runs: Annotated[Path, typer.Option(help="Where run folders are.")] = Path("runs"),
     window: Annotated[

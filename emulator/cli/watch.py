@@ -62,21 +62,11 @@ def chosen(run: str | None, runs: Path) -> str | Path:
         raise UsageError(f"{len(fitting)} live runs fit; choose one: {', '.join(fitting)}")
     if fitting:
         return fitting[0]
-    folder = _by_id(run, runs) if run is not None else None
-    if folder is None:
-        folder = find(run or "latest", runs)
+    folder = find(run or "latest", runs)
     if is_sweep(folder):
         raise UsageError(f"{folder} is a sweep; expected one of its runs")
     run_id = folder.name.rpartition("-")[2]
     return run_id if run_id in live else folder
-
-
-def _by_id(run: str, runs: Path) -> Path | None:
-    """The folder of the finished run whose id begins so."""
-    if not run.isalnum():
-        return None
-    found = [folder for folder in runs.glob(f"*/*Z-{run}*") if folder.is_dir() and not folder.is_symlink()]
-    return found[0] if len(found) == 1 else None
 
 
 def _seconds(at: str | None) -> float | None:

@@ -1,4 +1,4 @@
-"""Finds a run or sweep folder by its path, by the name of a scenario, or as the latest of all.
+"""Finds a run or sweep folder by its path, by the name of a scenario, by a run's id, or as the latest of all.
 
 Invariant: a folder that `find` returns holds a run (verdict, tables or spools) or a sweep (sweep.json); no file
 changes.
@@ -24,7 +24,8 @@ def is_run(folder: Path) -> bool:
 
 
 def find(what: str, runs: Path = Path("runs")) -> Path:
-    """The run or sweep folder for a path, "latest" (newest run below `runs`) or a scenario's name (its newest run).
+    """The run or sweep folder for a path, "latest" (newest run below `runs`), a scenario's name (its newest run) or a
+    run's id (its beginning is enough where one run has it).
 
     UsageError if there is none.
     """
@@ -35,11 +36,22 @@ def find(what: str, runs: Path = Path("runs")) -> Path:
     if what == "latest":
         folders = [folder for folder in runs.iterdir() if folder.is_dir()] if runs.is_dir() else []
     found = max((newest for folder in folders if (newest := _newest(folder))), key=lambda run: run.name, default=None)
+    found = found or _by_id(what, runs)
     if found is not None:
         return found.resolve()
     names = sorted(folder.name for folder in runs.iterdir() if _newest(folder)) if runs.is_dir() else []
     known = f"; scenarios with runs here: {', '.join(names)}" if names else f"; there are no runs below {runs}"
-    raise UsageError(f"{what}: no such run; expected a run or sweep folder, `latest`, or a scenario's name{known}")
+    raise UsageError(
+        f"{what}: no such run; expected a run or sweep folder, `latest`, a scenario's name or a run's id{known}"
+    )
+
+
+def _by_id(run: str, runs: Path) -> Path | None:
+    """The only run whose id begins so."""
+    if not run.isalnum():
+        return None
+    found = [folder for folder in runs.glob(f"*/*Z-{run}*") if is_run(folder)]
+    return found[0] if len(found) == 1 else None
 
 
 def _newest(folder: Path) -> Path | None:

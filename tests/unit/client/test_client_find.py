@@ -31,6 +31,16 @@ def test_by_path_by_name_and_latest(runs):
     assert find(str(runs / "ring" / "2026-11-23T11-00-00Z-cccccc"), runs).name.endswith("cccccc")
 
 
+def test_by_the_beginning_of_an_id_that_one_run_has(runs):
+    (runs / "leo" / "latest").symlink_to("2026-11-23T12-00-00Z-bbbbbb")
+    assert find("aaa", runs) == runs / "leo" / "2026-11-23T10-00-00Z-aaaaaa"
+    (runs / "ring" / "2026-11-23T11-00-00Z-aaaccc").mkdir()
+    (runs / "ring" / "2026-11-23T11-00-00Z-aaaccc" / "verdict.json").touch()
+    for several_a_sweep_or_refused in "aaa", "dddddd", "eeeeee":
+        with pytest.raises(UsageError, match="no such run"):
+            find(several_a_sweep_or_refused, runs)
+
+
 def test_link_to_the_latest_is_followed_and_may_dangle(runs):
     latest = runs / "leo" / "latest"
     latest.symlink_to("2026-11-23T10-00-00Z-aaaaaa")
