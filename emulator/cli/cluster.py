@@ -1,8 +1,10 @@
-"""`skyloom cluster check`: whether the machines of a Ray cluster can play a run together, and what forbids it."""
+"""`skyloom cluster`: `check`, whether the machines of a Ray cluster can play a run together, and what forbids it;
+`pod`, a machine that waits for runs; `secret`, the identity by which pods and leads know each other."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -11,7 +13,11 @@ from emulator.model.printable import aligned, printable
 
 
 def cluster(
-    what: Annotated[Literal["check"], typer.Argument(help="What is asked of the cluster.")],
+    what: Annotated[
+        Literal["check", "pod", "secret"],
+        typer.Argument(help="Check a Ray cluster; wait for runs, as a pod; write a secret for pods."),
+    ],
+    folder: Annotated[Path | None, typer.Argument(help="Of `secret`: where it is written.")] = None,
     address: Annotated[
         str,
         typer.Option(
@@ -21,9 +27,30 @@ def cluster(
         ),
     ] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print a JSON object with everything.")] = False,
+    secret: Annotated[
+        Path | None,
+        typer.Option(envvar="SKYLOOM_SECRET", metavar="FOLDER", help="Of `pod`: its secret, which leads must have."),
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of `pod`: where it waits, on TCP.")] = 7464,
 ) -> None:
-    """Ask every machine of a Ray cluster what a run needs; exit code 69 if one cannot work there."""
-    from emulator.model.errors import EXIT_PLATFORM
+    """Machines for runs. `check` asks every machine of a Ray cluster what a run needs: exit code 69 if one cannot work
+    there. `pod` waits for runs on this machine, and plays one host of each. `secret` makes what pods know leads by."""
+    from emulator.model.errors import EXIT_PLATFORM, UsageError
+
+    if what == "secret":
+        if folder is None:
+            raise UsageError("skyloom cluster secret: expected FOLDER, where it is written")
+        from emulator.runtime.cluster.pod import make_secret
+
+        return make_secret(folder)
+    if folder is not None:
+        raise UsageError(f"skyloom cluster {what}: expected nothing after it, found {str(folder)!r}")
+    if what == "pod":
+        if secret is None:
+            raise UsageError("skyloom cluster pod: expected --secret FOLDER, as `skyloom cluster secret` writes it")
+        from emulator.runtime.cluster.pod import secret_of, serve
+
+        serve(secret_of(secret), port, _tell)
     from emulator.runtime.cluster.ray_check import check
 
     found = check(address)
@@ -35,6 +62,11 @@ def cluster(
         sys.stdout.write(printable(_text(found)))
     if any(each["forbids"] for each in (*found["machines"], *found["pairs"])):
         raise typer.Exit(EXIT_PLATFORM)
+
+
+def _tell(words: str) -> None:
+    sys.stdout.write(printable(f"{words}\n"))
+    sys.stdout.flush()
 
 
 def _text(found: dict[str, Any]) -> str:

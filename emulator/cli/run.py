@@ -66,7 +66,8 @@ def run(
         str | None,
         typer.Option(
             metavar="HOST:PORT",
-            help="Spread the run over the machines of a Ray cluster; `auto`: this one's; ray://…: from outside of it.",
+            help="Spread the run over the machines of a Ray cluster; `auto`: this one's; ray://…: from outside of it. "
+            "Or pods:NAME,NAME[:PORT]: machines with `skyloom cluster pod`.",
         ),
     ] = None,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML: a case an expectation.")] = None,

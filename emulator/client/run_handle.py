@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from emulator.observe.view import View
     from emulator.record.folder import RunFolder
     from emulator.runtime.cluster.partition import Partition
+    from emulator.runtime.cluster.pods import Pods
+    from emulator.runtime.cluster.ray_cluster import RayCluster
     from emulator.scenario import Scenario
 
 KILLING_STOP = 3  # request to stop that kills the run
@@ -153,8 +155,8 @@ def launch(
     cluster: str | None = None,
 ) -> RunHandle:  # fmt: skip
     """Start a run of `scenario` into `folder`; `capture` names link ends beside those of the scenario.
-    `hosts`: over how many pseudo-hosts of this machine it is spread; with `cluster`, the address of a Ray cluster: over
-    how many machines of it at most.
+    `hosts`: over how many pseudo-hosts of this machine it is spread; with `cluster`, the address of a Ray cluster or
+    the names of pods: over how many of its machines at most.
 
     Call it before the process has threads. Raises ScenarioError or DataError for faults that the topology finds, and
     PlatformError if no sandbox can be made; nothing is left behind then.
@@ -167,9 +169,7 @@ def launch(
     network = build_network(scenario)
     machines, partition = None, None
     if cluster is not None:
-        from emulator.runtime.cluster.ray_cluster import RayCluster
-
-        machines = RayCluster(cluster, scenario.directory, hosts)
+        machines = _machines(cluster, scenario.directory, hosts)
         hosts = len(machines.names())
     if hosts is not None and (hosts > 1 or machines is not None):
         try:
@@ -203,6 +203,16 @@ def launch(
         if machines is not None:
             machines.close()
     return RunHandle(pid, ours, folder)
+
+
+def _machines(cluster: str, directory: str, most: int | None) -> Pods | RayCluster:
+    from emulator.runtime.cluster import pods
+
+    if cluster.startswith(pods.PREFIX):
+        return pods.Pods(cluster, directory, most)
+    from emulator.runtime.cluster.ray_cluster import RayCluster
+
+    return RayCluster(cluster, directory, most)
 
 
 def _divided(

@@ -1,0 +1,207 @@
+"""Runs on real pods: two in network namespaces of one sandbox, joined by a bridge, with a secret of their own.
+
+One sandbox plays everything, one run after another; the tests look at what came of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from fabric_sandbox import in_sandbox
+from skyloom_command import SKYLOOM
+
+from emulator.fabric.kernel import netlink, syscalls
+from emulator.runtime.cluster.pod import make_secret
+
+pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("with_root"), pytest.mark.timeout(120)]
+
+SCENARIO = """
+topology = "topologies.wan"
+duration = "DURATION"
+[wan]
+hosts = 4
+map = "five-regions"
+[fidelity]
+lateness_p99 = "500 ms"
+[[program]]
+name = "said"
+nodes = "v*"
+command = ["sh", "-c", "echo on {node}; cat {directory}/beside.txt; sleep 60"]
+[[program]]
+name = "probe"
+nodes = "v*"
+run = "nodes.traffic.probe:Probe"
+"""
+
+
+def address(host: int) -> str:
+    return f"198.18.1.{host + 1}"
+
+
+class Machines:
+    """Namespaces with a cable to one bridge, each with a pod."""
+
+    def __init__(self, count: int, folder: Path) -> None:
+        self.environment = {
+            **os.environ, "SKYLOOM_SECRET": str(folder / "secret"), "TMPDIR": str(folder / "temporary"),
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        }  # fmt: skip
+        (folder / "temporary").mkdir()
+        self._tell([netlink.add_bridge("hosts", 10), netlink.set_link(10, up=True)])
+        self.spaces = [self._space(host) for host in range(count)]
+        self.pods = [self.started(host, [*SKYLOOM, "cluster", "pod"]) for host in range(count)]
+        self.first = [pod.stdout.readline() for pod in self.pods]
+
+    def _tell(self, messages: list[bytes]) -> None:
+        with closing(netlink.Socket()) as route_socket:
+            route_socket.send(messages, "test")
+
+    def _space(self, host: int) -> int:
+        home = syscalls.open_netns()
+        syscalls.unshare(syscalls.CLONE_NEWNET)
+        space = syscalls.open_netns()
+        syscalls.setns(home, syscalls.CLONE_NEWNET)
+        self._tell([netlink.add_veth(100 + host, f"host{host}", 10, "eth0", space)])
+        with syscalls.inside(space):
+            index = socket.if_nametoindex("eth0")
+            up = [netlink.set_link(1, up=True), netlink.set_link(index, up=True)]
+            self._tell([*up, netlink.add_address(index, address(host), 16)])
+        return space
+
+    def started(self, host: int, words: list[str], **environment: str) -> subprocess.Popen[str]:
+        with syscalls.inside(self.spaces[host]):
+            return subprocess.Popen(
+                words, env=self.environment | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            )
+
+    def run(self, words: list[str], **environment: str) -> tuple[int, str, float]:
+        began_s = time.monotonic()
+        process = self.started(0, words, **environment)
+        output, _ = process.communicate(timeout=60)
+        return process.returncode, output, time.monotonic() - began_s
+
+
+def runners() -> list[int]:
+    """Processes that play hosts."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if b"emulator.runtime.cluster.runner_process" in path.read_bytes():
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def within(seconds: float, holds) -> bool:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def play(folder: Path) -> dict:
+    """Everything, in a sandbox."""
+    syscalls.unshare(syscalls.CLONE_NEWNET)
+    make_secret(folder / "secret")
+    make_secret(folder / "other")
+    machines = Machines(2, folder)
+    (folder / "beside.txt").write_text("from beside\n")
+    for name, duration in (("short", "2 s"), ("long", "60 s")):
+        (folder / f"{name}.toml").write_text(SCENARIO.replace("DURATION", duration))
+    pods = f"pods:{address(0)},{address(1)}"
+    run = [*SKYLOOM, "run", "--no-tui", "--runs", str(folder / "runs"), "--cluster"]
+    short, long = str(folder / "short.toml"), str(folder / "long.toml")
+
+    def nothing_left() -> bool:
+        return not runners() and not list((folder / "temporary").glob("skyloom-*"))
+
+    found: dict = {"first": machines.first}
+    found["identity"] = machines.run([*run, pods, short], SKYLOOM_SECRET=str(folder / "other"))
+    found["port"] = machines.run([*run, pods + ":9", short])
+    found["run"] = machines.run([*run, pods, short])
+    found["left"] = within(5.0, nothing_left)
+    command = machines.started(0, [*run, pods, long])
+    found["began"] = within(20.0, lambda: len(runners()) == 2)
+    found["busy"] = machines.run([*run, pods, short])
+    command.send_signal(signal.SIGKILL)
+    found["gone"] = within(5.0, nothing_left)
+    command = machines.started(0, [*run, pods, long])
+    before = next((line for line in command.stdout if " play " in line), "")
+    machines.pods[1].send_signal(signal.SIGKILL)
+    output, _ = command.communicate(timeout=30)
+    found["killed"] = command.returncode, before + output
+    found["swept"] = within(5.0, nothing_left)
+    machines.pods[0].send_signal(signal.SIGTERM)
+    found["told"], _ = machines.pods[0].communicate(timeout=5)
+    found["code"] = machines.pods[0].returncode
+    return found
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory) -> tuple[Path, dict]:
+    folder = tmp_path_factory.mktemp("pods")
+    return folder, in_sandbox(lambda: play(folder))
+
+
+def test_a_run_on_two_pods(played):
+    _, found = played
+    assert found["first"] == ["waiting for runs on port 7464\n"] * 2
+    code, output, _ = found["run"]
+    assert code == 0, output
+    run = Path(output.rsplit("run folder", 1)[1].strip())
+    verdict = json.loads((run / "verdict.json").read_text())
+    assert verdict["verdict"] == "pass"
+    pairs = {row["pair"] for row in verdict["probes"]}
+    assert {pair.split(" ")[0] for pair in pairs} >= {f"v{number}" for number in range(4)}, "records of both pods"
+    for number in range(4):
+        said = (run / "logs" / f"v{number}" / "said.txt").read_text()
+        assert f"on v{number}" in said, "files of both pods come back"
+        assert "from beside" in said, "those of the scenario's directory went there"
+    assert found["left"]
+
+
+def test_who_cannot_play_is_told_why(played):
+    _, found = played
+    code, output, took_s = found["identity"]
+    assert code == 69
+    assert f"{address(0)}: whoever answers has not the identity of SKYLOOM_SECRET" in output
+    assert took_s < 10
+    code, output, _ = found["port"]
+    assert code == 69
+    assert "nothing answers at port 9" in output
+    code, output, _ = found["busy"]
+    assert code == 69
+    assert f"{address(0)}: plays another run" in output
+
+
+def test_nothing_is_left_of_a_command_that_is_killed(played):
+    _, found = played
+    assert found["began"]
+    assert found["gone"]
+
+
+def test_a_pod_that_dies_ends_the_run_in_words(played):
+    _, found = played
+    code, output = found["killed"]
+    assert code == 69, output
+    assert address(1) in output
+    assert found["swept"]
+
+
+def test_the_pod_waits_for_the_next_run_until_it_is_asked_to_end(played):
+    _, found = played
+    assert found["code"] == 0
+    assert found["told"].count("a run begins") == 3
+    assert "turned away" in found["told"]
