@@ -6,6 +6,7 @@ its exit code is that of the run, whatever Ctrl-C did to it.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -55,6 +56,10 @@ def play(
             handle = launch(scenario, folder, hosts=hosts, cluster=cluster)
     except SkyloomError:
         folder.discard()
+        raise
+    except KeyboardInterrupt:
+        folder.discard()
+        sys.stderr.write("interrupted before the run began\n")
         raise
     with handle.forwarding_interrupts():
         detached = screen.follow(handle)

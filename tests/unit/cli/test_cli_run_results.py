@@ -128,3 +128,15 @@ def test_repeated_runs_as_json(tmp_path, pretended, capsys):
 def test_repeated_runs_have_no_screen(tmp_path, pretended):
     with pytest.raises(UsageError, match="--repeat"):
         ended(tmp_path, repeat=2, tui=True)
+
+
+def test_a_run_that_is_interrupted_before_it_begins_says_so_and_leaves_no_folder(tmp_path, monkeypatch, capsys):
+    def launch(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("emulator.client.launch", launch)
+    scenario = SimpleNamespace(name="small")
+    with pytest.raises(KeyboardInterrupt):
+        playing.play(scenario, tmp_path, SimpleNamespace())
+    assert capsys.readouterr().err == "interrupted before the run began\n"
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() or path.is_symlink() or path.name == "logs"]
