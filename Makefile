@@ -10,7 +10,7 @@ CHECKED = SKYLOOM_ENGINE=$(CURDIR)/$(SANITIZED) LD_PRELOAD=$$(gcc -print-file-na
 DURATION ?= 60s
 FUZZ_S ?= 60
 
-.PHONY: run setup engine dev test lint sanitize fuzz wheels bench clean
+.PHONY: run setup engine dev test test-ray lint sanitize fuzz wheels bench clean
 
 run: setup
 	$(BIN)/skyloom run leo --duration $(DURATION)
@@ -45,6 +45,15 @@ test: lint
 	@if CC=gcc $(BUILD) --probe --sanitize address,undefined; then $(MAKE) sanitize; \
 	else echo "make: no run with sanitizers here: apt-get install gcc libc6-dev"; fi
 
+# Runs on real Ray nodes, which `make test` skips, because only this environment has the extra `cluster`.
+test-ray: $(VENV)-ray/.installed engine
+	$(VENV)-ray/bin/python -m pytest tests/netns/runtime/test_ray_cluster.py
+
+$(VENV)-ray/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)-ray
+	$(VENV)-ray/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[cluster,dev]"
+	touch $@
+
 # The engine's tests with a library that stops at the first wrong access, overflow or undefined step. Everything is slower
 # then, and neither Hypothesis nor the limit of a test may mind. pytest leaves file descriptor 2 alone, or findings were lost.
 sanitize: dev
@@ -73,4 +82,4 @@ bench: dev
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis emulator/link/engine/libengine.so
+	rm -rf $(VENV) $(VENV)-ray build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis emulator/link/engine/libengine.so

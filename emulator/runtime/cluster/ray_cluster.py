@@ -22,10 +22,11 @@ import msgpack
 
 from emulator.model.errors import PlatformError
 from emulator.runtime.cluster.machines import Task
+from emulator.runtime.cluster.ray_joining import ANSWER_S, READY_S
 from emulator.runtime.cluster.runner_process import told, within_package
 
 JOIN_S = 30.0  # Ray's own import and joining included
-START_S = 20.0
+START_S = READY_S + ANSWER_S + 5.0  # longer than the agent waits: its words name the machine
 RELEASE_S = 10.0
 
 

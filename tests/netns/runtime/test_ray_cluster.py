@@ -1,5 +1,5 @@
 """Runs on real Ray nodes: two in network namespaces of one sandbox, joined by a bridge, with a token; the second one
-has a monotonic clock of its own.
+has a monotonic clock of its own. A third namespace is a laptop, which reaches the head's port for clients.
 
 Skipped where Ray is not installed (`pip install 'skyloom[cluster]'`). One sandbox plays everything, because Ray takes
 seconds to start; the tests look at what came of it.
@@ -8,27 +8,23 @@ seconds to start; the tests look at what came of it.
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import signal
-import socket
 import subprocess
-import sys
 import time
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 from fabric_sandbox import in_sandbox
+from ray_nodes import AHEAD_S, PORT, Nodes, address
 from skyloom_command import SKYLOOM
 
-from emulator.fabric.kernel import netlink, syscalls
+from emulator.fabric.kernel import syscalls
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'skyloom[cluster]'")
-pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("with_root"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("with_root"), pytest.mark.timeout(400)]
 
-PORT = 6379
-AHEAD_S = 1000  # by which the second node's monotonic clock is ahead
+LAPTOP = 2  # the namespace that is no node of the cluster
 SCENARIO = """
 topology = "topologies.wan"
 duration = "DURATION"
@@ -48,69 +44,26 @@ run = "nodes.traffic.probe:Probe"
 """
 
 
-def address(host: int) -> str:
-    return f"198.18.1.{host + 1}"
-
-
-class Nodes:
-    """Ray nodes, each in a namespace with a cable to one bridge."""
-
-    def __init__(self, count: int, folder: Path, token: str) -> None:
-        self.environment = {
-            **os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token, "RAY_USAGE_STATS_ENABLED": "0",
-            "TMPDIR": str(folder / "temporary"), "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-        }  # fmt: skip
-        (folder / "temporary").mkdir()
-        self._tell([netlink.add_bridge("hosts", 10), netlink.set_link(10, up=True)])
-        self.spaces = [self._space(host) for host in range(count)]
-        ray = str(Path(sys.executable).with_name("ray"))
-        start = [ray, "start", "--num-cpus=2", "--object-store-memory=80000000", "--disable-usage-stats"]
-        for host in range(count):
-            where = f"--address={address(0)}:{PORT}" if host else "--head"
-            more = [] if host else [f"--port={PORT}", "--include-dashboard=false", f"--temp-dir={folder / 'ray'}"]
-            ahead = ["--monotonic", str(AHEAD_S), "--boottime", str(AHEAD_S)]
-            other_clock = ["unshare", "--fork", "--time", *ahead] if host else []
-            self.run(host, [*other_clock, *start, where, f"--node-ip-address={address(host)}", *more], timeout_s=60)
-
-    def _tell(self, messages: list[bytes]) -> None:
-        with closing(netlink.Socket()) as route_socket:
-            route_socket.send(messages, "test")
-
-    def _space(self, host: int) -> int:
-        home = syscalls.open_netns()
-        syscalls.unshare(syscalls.CLONE_NEWNET)
-        space = syscalls.open_netns()
-        syscalls.setns(home, syscalls.CLONE_NEWNET)
-        self._tell([netlink.add_veth(100 + host, f"host{host}", 10, "eth0", space)])
-        with syscalls.inside(space):
-            index = socket.if_nametoindex("eth0")
-            up = [netlink.set_link(1, up=True), netlink.set_link(index, up=True)]
-            self._tell([*up, netlink.add_address(index, address(host), 16)])
-        return space
-
-    def started(self, host: int, words: list[str], **environment: str) -> subprocess.Popen[str]:
-        with syscalls.inside(self.spaces[host]):
-            return subprocess.Popen(
-                words, env=self.environment | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-            )
-
-    def run(self, host: int, words: list[str], timeout_s: float, **environment: str) -> tuple[int, str, float]:
-        began_s = time.monotonic()
-        process = self.started(host, words, **environment)
-        output, _ = process.communicate(timeout=timeout_s)
-        return process.returncode, output, time.monotonic() - began_s
-
-
-def runners() -> list[int]:
-    """Processes that play hosts."""
+def processes(*modules: bytes) -> list[int]:
+    """Those that were started as one of these modules."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            if b"emulator.runtime.cluster.runner_process" in path.read_bytes():
+            if any(module in path.read_bytes() for module in modules):
                 found.append(int(path.parent.name))
         except OSError:
             continue
     return found
+
+
+def runners() -> list[int]:
+    """Processes that play hosts."""
+    return processes(b"emulator.runtime.cluster.runner_process")
+
+
+def led() -> list[int]:
+    """All processes of a run that a laptop has started."""
+    return runners() + processes(b"emulator.client.ray_led")
 
 
 def within(seconds: float, holds) -> float | None:
@@ -126,7 +79,7 @@ def within(seconds: float, holds) -> float | None:
 def play(folder: Path) -> dict:
     """Everything, in a sandbox."""
     syscalls.unshare(syscalls.CLONE_NEWNET)
-    nodes = Nodes(2, folder, secrets.token_hex(16))
+    nodes = Nodes(2, folder, secrets.token_hex(16), beside=1)
     for name, duration in (("short", "3 s"), ("long", "60 s")):
         (folder / f"{name}.toml").write_text(SCENARIO.replace("DURATION", duration))
     run = [*SKYLOOM, "run", "--no-tui", "--runs", str(folder / "runs"), "--cluster", f"{address(0)}:{PORT}"]
@@ -143,6 +96,34 @@ def play(folder: Path) -> dict:
     command.send_signal(signal.SIGKILL)
     found["gone"] = within(20.0, lambda: not runners())
     found["swept"] = within(5.0, lambda: not list((folder / "temporary").glob("skyloom-*")))
+    return found | play_from_a_laptop(nodes, folder)
+
+
+def play_from_a_laptop(nodes: Nodes, folder: Path) -> dict:
+    """What the laptop does, one thing after the other."""
+    head = f"ray://{address(0)}:10001"
+    run = [*SKYLOOM, "run", "--no-tui", "--runs", str(folder / "laptop"), "--cluster", head]
+    inside = [*SKYLOOM, "exec", "v3", "--", "sh", "-c", "hostname; exit 7"]
+    found: dict = {}
+
+    def begun() -> subprocess.Popen[str]:
+        command = nodes.started(LAPTOP, [*run, str(folder / "long.toml")])
+        assert within(60.0, lambda: nodes.run(LAPTOP, inside, 20)[0] == 7) is not None
+        return command
+
+    found["laptop token"] = nodes.run(LAPTOP, [*run, str(folder / "short.toml")], 60, RAY_AUTH_TOKEN="0" * 32)
+    found["laptop check"] = nodes.run(LAPTOP, [*SKYLOOM, "cluster", "check", "--cluster", head], 90)
+    found["laptop run"] = nodes.run(LAPTOP, [*run, str(folder / "short.toml")], 90)
+    command = begun()
+    found["laptop exec"] = nodes.run(LAPTOP, inside, 20)
+    command.send_signal(signal.SIGINT)
+    output, _ = command.communicate(timeout=30)
+    found["laptop interrupt"] = command.returncode, output
+    found["laptop left"] = within(6.0, lambda: not led())
+    command = begun()
+    command.send_signal(signal.SIGKILL)
+    found["laptop gone"] = within(20.0, lambda: not led())
+    found["laptop kept"] = list((folder / "temporary").glob("skyloom-runs-*/*/verdict.json"))
     return found
 
 
@@ -197,3 +178,43 @@ def test_a_check_says_what_machines_and_pairs_have(played):
     assert [words[1] for words in machine] == [f"({address(0)})", f"({address(1)})"]
     (pair,) = (line.split() for line in output.splitlines() if "50/50" in line)
     assert pair[-1] == "1500"
+
+
+def test_a_run_from_a_laptop_is_as_one_of_the_cluster(played):
+    folder, found = played
+    code, output, _ = found["laptop check"]
+    assert code == 0, output
+    code, output, _ = found["laptop run"]
+    assert code == 0, output
+    run = folder / "laptop" / "short" / "latest"
+    assert json.loads((run / "verdict.json").read_text())["verdict"] == "pass"
+    for number in range(4):
+        assert f"on v{number}" in (run / "logs" / f"v{number}" / "said.txt").read_text()
+    code, output, _ = found["laptop exec"]
+    assert code == 7
+    assert "v3" in output
+
+
+def test_a_laptop_with_another_token_is_told_so_and_soon(played):
+    _, found = played
+    code, output, took_s = found["laptop token"]
+    assert code == 69
+    assert "token" in output
+    assert took_s < 15
+
+
+def test_an_interrupt_on_the_laptop_ends_the_run_and_brings_its_folder(played):
+    folder, found = played
+    code, output = found["laptop interrupt"]
+    assert code == 130, output
+    verdicts = [json.loads(path.read_text()) for path in (folder / "laptop" / "long").glob("*/verdict.json")]
+    assert [verdict["interrupted"] for verdict in verdicts] == [True]
+    assert found["laptop left"] is not None
+
+
+def test_a_run_whose_laptop_is_gone_ends_soon_and_its_folder_stays_there(played):
+    _, found = played
+    assert found["laptop gone"] is not None
+    assert found["laptop gone"] < 5 + 5, "it is noticed after 5 s, and the run's end takes a moment"
+    assert len(found["laptop kept"]) == 1
+    assert json.loads(found["laptop kept"][0].read_text())["interrupted"]
