@@ -360,4 +360,4 @@ class Lead:
         self._entrance.close()
         for connection in self._arrived:
             connection.close()
-        self._cluster.release()
+        self.warnings += self._cluster.release()

@@ -64,5 +64,5 @@ class Cluster(Protocol):
     def ended(self, host: int) -> str:
         """How the runner of a host ended, in words; "" while it runs or where nobody knows."""
 
-    def release(self) -> None:
-        """End all runners, and let go of the machines."""
+    def release(self) -> Sequence[str]:
+        """End all runners, and let go of the machines. Says what of theirs has been lost on the way."""

@@ -116,7 +116,7 @@ class Pods:
             self._hear_end(host)
         return self._ends.get(host, "")
 
-    def release(self) -> None:
+    def release(self) -> Sequence[str]:
         """Wait for the files that runners wrote, and end those that are left."""
         deadline = time.monotonic() + RELEASE_S
         waiting = {self._lines[host].tls: host for host in self._started}
@@ -125,6 +125,7 @@ class Pods:
                 self._take_files(waiting.pop(tls), deadline)
         self._started = []
         self.close()
+        return ()
 
     def _take_files(self, host: int, deadline: float) -> None:
         line = self._lines[host]

@@ -73,11 +73,12 @@ class PseudoHosts:
         child = self._children[host]
         return child.describe_end() if child.wait(0.0) else ""
 
-    def release(self) -> None:
+    def release(self) -> Sequence[str]:
         deadline = time.monotonic() + END_S
         for child in self._children:
             if not child.wait(max(0.0, deadline - time.monotonic())):
                 child.kill()
+        return ()
 
     def _namespace(self, host: int) -> int:
         """A network namespace with a cable to the bridge."""

@@ -5,8 +5,9 @@ Invariant: what it has started ends when its line ends.
 
 from __future__ import annotations
 
-import io
 import tarfile
+import tempfile
+import zlib
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -21,7 +22,7 @@ from emulator.runtime.cluster.ray_runner import Runner
 from emulator.runtime.cluster.runner_process import packed_directory
 
 POLL_S = 0.1
-LAST_S = 5.0  # for runners to send their files
+LAST_S = 5.0  # for a runner to end, and for each piece of its files
 
 
 def serve(line: Connection, address: str, directory: str | None, most: int | None) -> None:
@@ -59,7 +60,7 @@ def _run(ray: Any, line: Connection, files: bytes, most: int | None) -> None:
         answers(ray, [actor.prepare.remote(task, beside) for actor, task in zip(actors, tasks, strict=True)])
         playing = {actor.play.remote(): host for host, actor in enumerate(actors)}
         line.send_bytes(msgpack.packb({"started": True}))
-        _follow(ray, line, playing, Path(common["folder"]))
+        _follow(ray, line, playing, actors, Path(common["folder"]))
     except (EOFError, OSError):
         pass  # the run has ended
     finally:
@@ -67,27 +68,49 @@ def _run(ray: Any, line: Connection, files: bytes, most: int | None) -> None:
             ray.kill(actor)
 
 
-def _follow(ray: Any, line: Connection, playing: dict[Any, int], folder: Path) -> None:
+def _follow(ray: Any, line: Connection, playing: dict[Any, int], actors: list[Any], folder: Path) -> None:
     """Tell how runners end, and put their files into the run folder, until the run lets go. EOFError where it ends."""
     releasing = False
     while playing or not releasing:
         done, _ = ray.wait(list(playing), timeout=LAST_S if releasing else POLL_S) if playing else ([], [])
         for each in done:
-            line.send_bytes(msgpack.packb({"ended": playing.pop(each), "how": _how(ray, each, folder)}))
+            host = playing.pop(each)
+            lost = _fetch(ray, line, each, actors[host], folder)
+            line.send_bytes(msgpack.packb({"ended": host, "how": lost or _how(ray, actors[host]), "lost": lost}))
         if releasing and not done:
             break
         if not releasing and line.poll(0 if playing else POLL_S):
             line.recv_bytes()  # the run asks for its release
             releasing = True
+    for host in playing.values():
+        lost = f"it did not end within {LAST_S:g} s"
+        line.send_bytes(msgpack.packb({"ended": host, "how": lost, "lost": lost}))
     line.send_bytes(msgpack.packb({"released": True}))
 
 
-def _how(ray: Any, played: Any, folder: Path) -> str:
+def _fetch(ray: Any, line: Connection, played: Any, actor: Any, folder: Path) -> str:
+    """Put the files of a runner that has played into the run folder; says why they did not come, or "". Each piece is
+    told, so that nobody takes a long archive for silence."""
+    try:
+        ray.get(played)
+        with tempfile.TemporaryFile(dir=folder) as archive:
+            while piece := ray.get(actor.piece.remote(), timeout=LAST_S):
+                archive.write(piece)
+                line.send_bytes(msgpack.packb({"piece": len(piece)}))
+            archive.seek(0)
+            unpack(archive, folder)
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        return f"{_how(ray, actor)} ({first_line(error)})"
+    except OSError as error:  # of the disk here, or of the line, which the next word finds out
+        return str(error)
+    except Exception as error:  # Ray's: the actor or its machine is gone
+        return first_line(error)
+    return ""
+
+
+def _how(ray: Any, actor: Any) -> str:
     """How a runner ended, in words."""
     try:
-        how, files = ray.get(played)
-    except Exception as error:  # the actor or its machine is gone
+        return str(ray.get(actor.how.remote(), timeout=LAST_S))
+    except Exception as error:
         return first_line(error)
-    with suppress(OSError, tarfile.TarError):
-        unpack(io.BytesIO(files), folder)
-    return str(how)

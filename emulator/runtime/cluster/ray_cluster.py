@@ -50,7 +50,9 @@ class RayCluster:
         os.waitpid(pid, 0)
         theirs.close()
         self._ends: dict[int, str] = {}
+        self._lost: list[str] = []  # hosts whose files have not come, and why
         self._failed = ""
+        self._started = False
         joined = self._answer("machines", JOIN_S)
         self._names: list[str] = joined["machines"]
         self.cores: list[float] = joined["cores"]
@@ -75,6 +77,7 @@ class RayCluster:
         first = tasks[0]
         self._say(told(first, self._package) | {"folder": str(first.folder)})
         self._answer("started", START_S)
+        self._started = True
 
     def ended(self, host: int) -> str:
         with suppress(EOFError, OSError):
@@ -82,12 +85,16 @@ class RayCluster:
                 self._take(msgpack.unpackb(self._line.recv_bytes()))
         return self._ends.get(host, self._failed)
 
-    def release(self) -> None:
+    def release(self) -> Sequence[str]:
         """End all runners, and wait for the files that they wrote."""
-        with suppress(PlatformError, OSError):
+        try:
             self._say({"release": True})
             self._answer("released", RELEASE_S)
+        except (PlatformError, OSError) as error:
+            if self._started:
+                self._lost.append(str(error))
         self.close()
+        return [f"files that programs wrote on other machines have not come: {why}" for why in self._lost]
 
     def _say(self, message: dict[str, Any]) -> None:
         self._line.send_bytes(msgpack.packb(message))
@@ -95,6 +102,8 @@ class RayCluster:
     def _take(self, message: dict[str, Any]) -> None:
         if "ended" in message:
             self._ends[message["ended"]] = message["how"]
+            if message["lost"]:
+                self._lost.append(f"{self._names[message['ended']]}: {message['lost']}")
         self._failed = message.get("error", self._failed)
 
     def _answer(self, expected: str, within_s: float) -> dict[str, Any]:

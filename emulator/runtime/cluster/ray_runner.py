@@ -19,6 +19,14 @@ class Runner:
         """Start the process, and wait until it is about to reach the lead."""
         self._process = RunnerProcess(task, files)
 
-    def play(self) -> tuple[str, bytes]:
-        """Wait for its end: how it ended, and an archive of what it wrote."""
-        return self._process.wait()
+    def play(self) -> None:
+        """Wait for the end of its host."""
+        self._process.played()
+
+    def piece(self) -> bytes:
+        """The next of the archive of what the host wrote; b"": that was all."""
+        return self._process.piece()
+
+    def how(self) -> str:
+        """How the process ended, in words."""
+        return self._process.how()

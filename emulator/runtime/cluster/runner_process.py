@@ -1,14 +1,17 @@
 """The runner of one host in a process of its own, on a machine that was reached from afar, and the files of both ways.
 
-Invariant: what the host wrote comes back as an archive, and is removed here, however it ends.
+Invariant: what the host wrote comes back as an archive, in pieces and without a limit, and is removed here, however it
+ends.
 """
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
+import select
 import sys
-from collections.abc import Container
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +19,14 @@ import msgpack
 
 import emulator
 from emulator.model.errors import PlatformError
-from emulator.runtime.cluster.archives import files, pack
+from emulator.runtime.cluster.archives import PIECE_BYTES, files, pack
 from emulator.runtime.cluster.far_process import FILES, FarProcess
 
 if TYPE_CHECKING:
     from emulator.runtime.cluster.machines import Task
     from emulator.scenario import Scenario
 
-LARGEST_BYTES = 256 << 20  # of the files that come back
+LARGEST_BYTES = 256 << 20  # of a whole archive between lead and pod
 EXCLUDED = ("runs", ".git", ".venv", "__pycache__")  # of the scenario's directory, which goes to all machines
 MOST_BYTES = 100 << 20  # of it
 PREPARED = b"."  # before the archive
@@ -35,15 +38,29 @@ class RunnerProcess:
 
     def __init__(self, task: bytes, files: bytes) -> None:
         read_end, write_end = os.pipe()
+        with suppress(OSError):  # a user may have no more room for pipes; pieces are smaller then
+            fcntl.fcntl(read_end, fcntl.F_SETPIPE_SZ, PIECE_BYTES)
         self._process = FarProcess(__name__, task, files, write_end)
         os.close(write_end)
-        self._output = open(read_end, "rb")  # noqa: SIM115 - as long as the process
-        self._output.read(len(PREPARED))
+        self._output = read_end
+        os.read(self._output, len(PREPARED))
+
+    def played(self) -> None:
+        """Wait until the host has ended."""
+        select.select([self._output], [], [])
+
+    def piece(self) -> bytes:
+        """The next of the archive of what the host wrote, at most PIECE_BYTES; b"": that was all."""
+        return os.read(self._output, PIECE_BYTES)
 
     def wait(self) -> tuple[str, bytes]:
-        """How it ended, in words, and an archive of what it wrote."""
-        files = self._output.read()
-        return f"the runner {self._process.wait()}", files
+        """How it ended, in words, and the whole archive."""
+        archive = b"".join(iter(self.piece, b""))
+        return self.how(), archive
+
+    def how(self) -> str:
+        """How the process ended, in words, once it has."""
+        return f"the runner {self._process.wait()}"
 
 
 def within_package(directory: str) -> str:
@@ -101,20 +118,16 @@ def main() -> int:
         return runner.run(task, given["address"])
     finally:
         with open(archive, "wb") as end:
-            end.write(packed(run.path))
+            pack(run.path, end)
 
 
-def packed_directory(directory: str) -> bytes:
-    """The files of a scenario's directory, for all machines. PlatformError where they are too large."""
-    return packed(Path(directory), EXCLUDED, MOST_BYTES)
-
-
-def packed(folder: Path, excluded: Container[str] = (), most_bytes: int = LARGEST_BYTES) -> bytes:
-    """The folder's files as an archive. PlatformError where they are too large."""
-    if sum(path.stat().st_size for path in files(folder, excluded)) > most_bytes:
+def packed_directory(directory: str, most_bytes: int = MOST_BYTES) -> bytes:
+    """The files of a scenario's directory, for all machines, as an archive. PlatformError where they are too large."""
+    folder = Path(directory)
+    if sum(path.stat().st_size for path in files(folder, EXCLUDED)) > most_bytes:
         raise PlatformError(f"{folder} has more than {most_bytes >> 20} MiB; expected less, for all machines")
     buffer = io.BytesIO()
-    pack(folder, buffer, excluded)
+    pack(folder, buffer, EXCLUDED)
     return buffer.getvalue()
 
 

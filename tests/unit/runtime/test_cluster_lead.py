@@ -71,10 +71,11 @@ class Threads:
     def ended(self, host: int) -> str:
         return self.how
 
-    def release(self) -> None:
+    def release(self) -> tuple[str, ...]:
         self.join()
         for connection in self.connections.values():
             connection.close()
+        return ()
 
 
 def lead_of(cluster: Threads) -> Lead:
