@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import select
 import socket
 import threading
@@ -23,9 +24,13 @@ from emulator.runtime.cluster import runner
 from emulator.runtime.cluster.host_link import HostError
 from emulator.runtime.cluster.lead import Lead
 from emulator.runtime.cluster.machines import Task
-from emulator.runtime.control.cluster_messages import Beat, Final, HostFailed, HostReady
+from emulator.runtime.cluster.planes import SpreadZygotes
+from emulator.runtime.control.cluster_messages import Beat, ClockTold, Final, HostFailed, HostReady
+from emulator.runtime.control.encoding import BadMessage
+from emulator.runtime.control.messages import FromZygote, ProcessExited
 from emulator.runtime.control.remote import Kind
 from emulator.runtime.control.tls import TlsConnection, context, new_identity
+from emulator.runtime.programs.launch import Launch
 from emulator.schedule.row_digest import Joined
 
 NETWORK = Network((NodeSpec("a", "host", True, "10.0.0.1"), NodeSpec("b", "host", True, "10.0.0.2")), ())
@@ -121,6 +126,17 @@ def test_a_host_with_another_identity_is_turned_away(monkeypatch: pytest.MonkeyP
     lead.close()
 
 
+@pytest.mark.parametrize("told", [{"host": 7}, {"owner": np.array([0, 0], np.uint8)}], ids=["number", "trunks"])
+def test_a_host_of_a_number_or_with_trunks_that_cannot_be_is_not_taken(
+    monkeypatch: pytest.MonkeyPatch, told: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(lead_module, "HELLO_S", 1.0)
+    lead = lead_of(Threads(lambda task: replace(task, **told) if task.host else task))
+    with pytest.raises(PlatformError, match="host 1 has not come within 1 s"):
+        lead.start()
+    lead.close()
+
+
 def test_strangers_neither_end_nor_hold_up_the_start() -> None:
     cluster = Threads()
     lead = lead_of(cluster)
@@ -205,6 +221,32 @@ def test_a_host_that_says_its_last_words_during_play_is_named(two: Any) -> None:
     assert str(lead.failure) == "host 1: said its last words before it was asked for them"
 
 
+def test_a_host_that_tells_a_clock_that_nobody_asked_for_is_named(two: Any) -> None:
+    lead, cluster = two
+    cluster.connections[1].say(ClockTold(1, 2, 3))
+    select.select([lead.hosts[1].connection], [], [], 5.0)
+    lead._heard(lead.hosts[1])
+    assert str(lead.failure) == "host 1: tells its clock, which nobody asked it for"
+
+
+def test_a_host_that_says_nothing_in_play_is_named(two: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lead_module, "LOST_S", 0.2)
+    monkeypatch.setattr(lead_module, "BEAT_S", 0.01)
+    lead, cluster = two
+
+    async def play() -> None:
+        lead.attach()
+        async with asyncio.timeout(10.0):
+            while lead.failure is None:
+                cluster.connections[0].say(Beat())
+                await asyncio.sleep(0.01)
+        lead.finish(quickly=True)
+
+    asyncio.run(play())
+    assert str(lead.failure) == "host 1: silent for 0.2 s"
+    assert not lead.hosts[0].gone
+
+
 def test_warnings_of_hosts_are_bounded_and_a_failure_has_an_exit_code(two: Any) -> None:
     lead, cluster = two
     for number in range(20):
@@ -238,5 +280,24 @@ def test_a_trunk_is_dead_only_between_hosts_that_are_here(two: Any) -> None:
     lead.hosts[0].heard_s = time.monotonic()
     lead._check_trunks(lead.hosts[1], {**report, "t_s": 4.0})
     assert lead.failure is None
+    lead._check_trunks(lead.hosts[1], report | {"final": True})
+    assert lead.failure is None, "the other host may have ended"
     lead._check_trunks(lead.hosts[1], report)
     assert str(lead.failure) == "no trunk between host 0 and host 1: nothing came for 2 s"
+
+
+def test_a_host_speaks_for_processes_that_were_started_there_and_have_not_ended(two: Any) -> None:
+    lead, _ = two
+    plane: Any = SimpleNamespace(live_node="ab".index)
+    zygotes = SpreadZygotes(plane, lead, [0, 1])
+    heard_of: list[FromZygote] = []
+    zygotes.on_message = heard_of.append
+    zygotes.launch(Launch(7, "program", "a", "x"), {}, True)
+    with pytest.raises(BadMessage, match="speaks of process 7, which was not started there"):
+        lead.on_packet(1, 7, b"x")
+    with pytest.raises(BadMessage, match="process 8"):
+        lead.on_zygote(0, ProcessExited(8, 0))
+    lead.on_zygote(0, ProcessExited(7, 0))
+    with pytest.raises(BadMessage, match="speaks of process 7, which has ended"):
+        lead.on_zygote(0, ProcessExited(7, 0))
+    assert heard_of == [ProcessExited(7, 0)]
