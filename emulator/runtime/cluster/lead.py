@@ -202,14 +202,13 @@ class Lead:
             await asyncio.sleep(BEAT_S)
 
     def _heard(self, link: HostLink) -> None:
-        link.more = False
-        if self._frames(link):
-            link.more = True
-            asyncio.get_running_loop().call_soon(self._go_on, link)
+        if not link.more:  # else its next turn is to come already
+            self._go_on(link)
 
     def _go_on(self, link: HostLink) -> None:
+        link.more = self._frames(link)
         if link.more:
-            self._heard(link)
+            asyncio.get_running_loop().call_soon(self._go_on, link)
 
     def _frames(self, link: HostLink) -> bool:
         """Take some frames of a host, that others have their turn, too; whether there may be more."""

@@ -85,6 +85,20 @@ def test_a_host_that_hears_late_again_is_refused_by_name() -> None:
     assert hosts.begun == []
 
 
+def test_an_answer_to_an_earlier_t0_counts_for_nothing() -> None:
+    hosts = Hosts((0.01, AHEAD_S), (0.01, 0.01))
+
+    def say(host: int, message: ControlMessage) -> None:
+        if host and len(hosts.proposed) == 2:
+            assert hosts.beginning.armed(host, Armed(hosts.proposed[0], 10.0)) == ""
+        else:
+            hosts._say(host, message)
+
+    hosts.beginning._say = say
+    with pytest.raises(HostError, match="host 1: would hear of T0 0 ms before it, in the second try too"):
+        hosts.agree()
+
+
 def test_who_waits_for_an_agreement_hears_that_the_run_has_failed() -> None:
     hosts = Hosts(run_clock=False)
     say: Callable[[int, ControlMessage], None] = lambda host, message: hosts.beginning.failed()  # noqa: E731
