@@ -320,3 +320,21 @@ def test_whatever_the_lead_says_a_host_ends_with_an_error_or_goes_on(stream: lis
     finally:
         here.close()
         there.close()
+
+
+def test_what_fails_in_a_callback_ends_a_host() -> None:
+    here, there = socket.socketpair()
+
+    async def play() -> None:
+        host = host_with(here)
+        asyncio.get_running_loop().call_soon(lambda: 1 / 0)
+        try:
+            async with asyncio.timeout(5):
+                await host._serve()
+        finally:
+            os.close(host._beat)
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(play())
+    here.close()
+    there.close()

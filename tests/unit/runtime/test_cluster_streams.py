@@ -15,12 +15,14 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from queue import SimpleQueue
 from types import SimpleNamespace
 
 import pytest
 
 from emulator.runtime.cluster import streams
-from emulator.runtime.cluster.streams import AHEAD, GONE, SIZE, TAKEN, HostStreams, LeadStreams
+from emulator.runtime.cluster.streams import AHEAD, GONE, MOST_AHEAD, SIZE, TAKEN, HostStreams, LeadStreams
+from emulator.runtime.control.encoding import BadMessage
 from emulator.runtime.control.remote import Kind
 from emulator.runtime.programs.launch import Launch
 
@@ -254,3 +256,12 @@ def test_a_command_that_has_ended_is_told_although_others_write_on() -> None:
             os.close(fd)
 
     asyncio.run(play())
+
+
+def test_output_that_the_lead_has_not_taken_is_bounded() -> None:
+    lead = LeadStreams(lambda number, data: None)
+    lead._outputs[7] = {1: SimpleQueue()}
+    for _ in range(MOST_AHEAD + 1):
+        lead.write(7, b"\1x")
+    with pytest.raises(BadMessage, match="sends more of process 7 than is taken"):
+        lead.write(7, b"\1x")
