@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from rich.console import Console, Group
 from rich.table import Table
@@ -146,22 +146,18 @@ def budget_words(budget: Mapping[str, Any]) -> str:
 def trunk_words(trunks: TrunkFigures) -> str:
     """What the verdict says of the ways between hosts: "2,068 packets between hosts, 0.31 % of them late; …"."""
     crossings = trunks.get("crossings", 0)
-    words = f"{crossings:,} packets between hosts, {_percent(trunks.get('late_share', 0.0))} of them late, "
-    words += (
-        f"{trunks.get('lost', 0):,} lost; {trunks.get('repaired', 0):,} datagrams sent again, the slowest trunk p99 "
-    )
-    return words + f"{text.milliseconds(trunks.get('worst_latency_ms'))} ms"
+    late, slowest = _percent(trunks.get("late_share", 0.0)), text.milliseconds(trunks.get("worst_latency_ms"))
+    words = f"{crossings:,} packets between hosts, {late} of them late, {trunks.get('lost', 0):,} lost; "
+    return words + f"{trunks.get('repaired', 0):,} datagrams sent again, the slowest trunk p99 {slowest} ms"
 
 
 def clock_words(clock: ClockFigures) -> str:
-    """What the verdict says of the clocks of hosts: "at most 1.2 ms from that of host 0, known to 0.005 ms; …"."""
-    offset, bound, check = (f"{text.number(abs(clock.get(name) or 0.0))} us" for name in CLOCK_FIGURES)
+    """What the verdict says of the clocks of hosts: "at most 5.00 s from that of host 0, known to 2.40 us; …"."""
+    offset = text.microseconds(abs(clock.get("offset_us", 0.0)))
+    bound, check = text.microseconds(clock.get("bound_us")), text.microseconds(clock.get("check_us"))
     words = f"at most {offset} from that of host 0, known to {bound}; pairs without it contradict that by {check}"
-    stepped_ms = clock.get("stepped_us", 0.0) * 1e-3
-    return words + (f"; one was stepped by {text.milliseconds(stepped_ms)} ms" if stepped_ms else "")
-
-
-CLOCK_FIGURES: tuple[Literal["offset_us", "bound_us", "check_us"], ...] = ("offset_us", "bound_us", "check_us")
+    stepped = clock.get("stepped_us")
+    return words + (f"; one was stepped by {text.microseconds(stepped)}" if stepped else "")
 
 
 def _percent(share: float) -> str:

@@ -130,6 +130,11 @@ def size(count: float | None) -> str:
     return _scaled(count, 1000, ("B", "kB", "MB", "GB", "TB"))
 
 
+def microseconds(value: float | None) -> str:
+    """How far clocks are apart: "2.40 us", "1.20 ms", "5.00 s"."""
+    return _scaled(value, 1000, ("us", "ms", "s"))
+
+
 def clock(t_s: float | None) -> str:
     """A time of the scenario: "00:41", "1:02:03", "-00:02"."""
     if t_s is None or not math.isfinite(t_s):

@@ -6,7 +6,7 @@ from fixed_snapshots import check_golden, console
 from emulator.model.errors import DataError
 from emulator.record.verdict import Outcome, Verdict
 from emulator.record.verdict.judge import conclude
-from emulator.report.summary import print_summary
+from emulator.report.summary import clock_words, print_summary
 
 
 def verdict(**more):
@@ -133,3 +133,11 @@ def test_folder_without_a_verdict_is_a_clear_error(folder):
     (folder / "verdict.json").write_text("{}")
     with pytest.raises(DataError, match="not a verdict of schema version 1"):
         print_summary(folder)
+
+
+def test_clocks_are_as_far_apart_as_units_fit() -> None:
+    words = clock_words({"offset_us": -86_400e6, "bound_us": 5.15, "check_us": 1660.0, "stepped_us": 300_100.0})
+    assert words == (
+        "at most 86,400 s from that of host 0, known to 5.15 us; pairs without it contradict that by 1.66 ms; "
+        "one was stepped by 300 ms"
+    )
