@@ -26,18 +26,9 @@ if TYPE_CHECKING:
     from typing_extensions import ReadOnly
 
 VERSION = 1
-LEFT_OUT = (
-    "map",
-    "contacts",
-    "panels",
-    "events",
-    "probes",
-    "flows",
-    "links",
-    "node_rows",
-    "trunks",
-    "machines",
-)  # in this order
+LEFT_OUT = (  # in this order
+    "map", "contacts", "panels", "events", "probes", "flows", "links", "node_rows", "trunks", "machines",
+)  # fmt: skip
 Phase = Literal["schedule", "build", "start", "play", "analysis", "done"]
 PHASES: tuple[Phase, ...] = ("schedule", "build", "start", "play", "analysis")  # the order in which a run goes
 

@@ -88,9 +88,8 @@ class Running:
         )
         self.lifecycle = Lifecycle(jobs, processes, self._emit_of_job)
         self.lifecycle.on_change = self._note_programs
-        self.requests = Requests(
-            jobs, self.rounds, self.action_runner.perform, processes.tell, data_plane.tell_relay
-        )  # fmt: skip
+        perform = self.action_runner.perform
+        self.requests = Requests(jobs, self.rounds, perform, processes.tell, data_plane.tell_relay)
         usage = Usage() if data_plane.here else None
         self.snapshot_builder = SnapshotBuilder(network, self.schedule_view, jobs, processes, collector, usage)
         self.snapshot_builder.overrides = faults.overrides

@@ -33,19 +33,11 @@ class SeveralHosts:
         secret, identity = secrets.token_bytes(SECRET_BYTES), new_identity()
         tasks = [
             Task(
-                number,
-                scenario,
-                network,
-                partition.owner,
-                folder.path,
-                folder.run_id,
-                keys,
-                secret,
-                identity,
+                number, scenario, network, partition.owner, folder.path, folder.run_id, keys, secret, identity,
                 (host, port),
             )
             for number in range(partition.hosts)
-        ]
+        ]  # fmt: skip
         self.lead = Lead(cluster, listener, tasks)
         self._owner = partition.owner.tolist()
 

@@ -83,8 +83,6 @@ def _introduce(task: Task, address: str, connection: TlsConnection, trunks: dict
     if frame is None:
         raise PlatformError("the lead has closed the connection; its own message says why")
     welcome = frame.message((Welcome,))
-    if frame is None:
-        raise PlatformError("the lead has closed the connection; its own message says why")
     for peer, trunk in trunks.items():
         trunk.connect(welcome.trunks[peer])
     return welcome.run_clock

@@ -107,7 +107,7 @@ def heard(lead: Lead, host: int) -> None:
     lead._take(lead.hosts[host], lead.hosts[host].connection.receive_within(5.0))
 
 
-def test_hosts_that_know_the_secret_are_recognised_and_wait_for_each_other(two: Any) -> None:
+def test_hosts_of_the_run_are_recognised_and_wait_for_each_other(two: Any) -> None:
     lead, cluster = two
     assert [link.hello.host for link in lead.hosts] == [0, 1]
     assert [len(link.hello.ports) for link in lead.hosts] == [2, 2]
