@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from emulator.runtime.control import cluster_messages
+
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NAMED = re.compile(r"`((?:emulator|nodes|topologies|scenarios|tests|benchmarks)/[^`\s]*)`")
-MESSAGES = ROOT / "emulator" / "runtime" / "control" / "messages.py"
+CONTROL = ROOT / "emulator" / "runtime" / "control"
 DOTTED = re.compile(r"\b((?:emulator|nodes|topologies)(?:\.\w+)+)")
 
 
@@ -61,8 +64,17 @@ def test_what_is_looked_for_is_in_its_file(what: str, paths: list[str], words: l
             assert word in file.read_text(), f"{what}: {file.relative_to(ROOT)} has no {word!r}"
 
 
-def test_every_control_message_has_its_place() -> None:
+@pytest.mark.parametrize("module", ["messages.py", "cluster_messages.py"])
+def test_every_control_message_has_its_place(module: str) -> None:
     page = (ROOT / "docs" / "control-protocol.md").read_text()
-    classes = re.findall(r"^class (\w+)\(ControlMessage\)", MESSAGES.read_text(), re.M)
+    classes = re.findall(r"^class (\w+)\(ControlMessage\)", (CONTROL / module).read_text(), re.M)
     assert classes
     assert [name for name in classes if not re.search(rf"`{name}\b", page)] == []
+
+
+def test_messages_between_hosts_have_the_fields_that_the_page_names() -> None:
+    page = (ROOT / "docs" / "control-protocol.md").read_text().partition("## Lead and hosts")[2].partition("\n## ")[0]
+    told = {name: inside for name, inside in re.findall(r"`(\w+)\(([^)…]*)\)`", page) if name != "Beat"}
+    assert len(told) > 8
+    for name, names in told.items():
+        assert names.split(", ") == [each.name for each in fields(getattr(cluster_messages, name))], name
