@@ -221,16 +221,17 @@ static void take_beat(trunk *t, double now_s, const trunk_head *head, const uint
     if (answer_s < t->beat_s) t->beat_s = answer_s;
 }
 
-/* `bytes`: of the whole datagram. What is not looked at in play was agreed on before. */
+/* `bytes`: of the whole datagram. In play sizes are settled: one that was under way when it began is no fault, changes nothing,
+ * and has an answer only where this side takes datagrams so large, for the other host may not play yet. */
 static void take_size(trunk *t, int kind, const uint8_t *body, uint32_t bytes)
 {
     trunk_size size;
     memcpy(&size, body, sizeof size);
-    if (bytes > (t->early ? t->config.datagram_bytes : t->take_bytes) || t->asks != (kind == TRUNK_SIZED)) {
+    if (bytes > t->config.datagram_bytes || t->asks != (kind == TRUNK_SIZED)) {
         t->report.rejected++;
     } else if (t->asks) {
         if (t->early && bytes > t->passes) t->passes = bytes;
-    } else {
+    } else if (t->early || bytes <= t->take_bytes) {
         t->sized = bytes;
         if (!t->early) return;
         if (bytes > t->came) t->came = bytes;

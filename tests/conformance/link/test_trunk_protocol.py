@@ -310,7 +310,8 @@ def test_a_host_that_never_heard_what_passes_takes_it_and_what_begins_to_pass_in
             each.attend()
         (tried,) = [one for one in carried_all(asks, 0.0) if Head.of(one).kind == model.SIZE]
         answers.push(1, 0.0, tried)
-        asks.push(0, 0.0, next(one for one in carried_all(answers, 0.0) if Head.of(one).kind == model.SIZED))
+        (answer,) = [one for one in carried_all(answers, 0.0) if Head.of(one).kind == model.SIZED]
+        asks.push(0, 0.0, answer)
         answers.play(0.0)
         asks.play(0.0)
         assert [asks.trunk_report(0).datagram_bytes, answers.trunk_report(1).datagram_bytes] == [8972, 1232]
@@ -326,6 +327,12 @@ def test_a_host_that_never_heard_what_passes_takes_it_and_what_begins_to_pass_in
         carried_all(narrow, 0.0)
         narrow.push(1, 0.0, tried)
         assert carried_all(narrow, 0.0) == []
+        assert narrow.trunk_report(1).rejected == 0  # it was under way when play began
+    with engine(1, 8972) as narrow:
+        narrow.attend()
+        narrow.play(0.0)
+        narrow.push(0, 0.0, answer)
+        assert [narrow.trunk_report(0).datagram_bytes, narrow.trunk_report(0).rejected] == [1232, 0]
 
 
 def test_sizes_that_nobody_can_have_sent_are_rejected():
