@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,11 +12,10 @@ from typing import Any
 from emulator.model.clock import MonotonicClock
 from emulator.sdk.node import NodeContext, Peer
 from nodes.ibc.validator.process import Validator
-from tests.support.sdk_net import Records
+from tests.support.sdk_net import OWN_NET, Records
 
 VALIDATORS = ("a-0", "a-1", "a-2", "a-3")
-NET = f"127.0.{4 + int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0')[2:])}"  # tests may run in several processes
-PEERS = {name: Peer(name, "host", f"{NET}.{number}") for number, name in enumerate(VALIDATORS, 1)}
+PEERS = {name: Peer(name, "host", f"{OWN_NET}.{number}") for number, name in enumerate(VALIDATORS, 1)}
 
 
 class Lived:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from emulator.model.clock import MonotonicClock
 from emulator.sdk.node import NodeContext, Peer
 
 PEERS = {name: Peer(name, "host", f"127.0.0.{number}", "::1") for number, name in enumerate("abc", 2)}
+OWN_NET = f"127.0.{4 + int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0')[2:])}"  # of this process
 STRANGER = "127.0.0.99"
 
 

@@ -200,9 +200,9 @@ def test_every_fuzz_target_becomes_a_program(folder, tmp_path):
 HOOKS = "import sys; sys.path.insert(0, 'emulator/link/engine/shipping'); import engine_backend as b; print({})"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def checkout(tmp_path_factory):
-    """The files that make a package, without a library."""
+    """The files that make a package, without a library. Each test has its own: one of them compiles into it."""
     pytest.importorskip(
         "setuptools.command.bdist_wheel", reason="setuptools is older than 70.1: pip install -e '.[dev]'"
     )

@@ -126,6 +126,14 @@ def running(network, ring, ports, ago_s=0.0, **options):
         bench.close()
 
 
+def done(bench, number, **order):
+    """Wait until an order holds, and until its turn of the loop has ended: what was sent before has been read. Returns
+    the relay's time then."""
+    bench.order("set", **order, number=number)
+    bench.message(lambda message: message == {"op": "done", "number": number})
+    return bench.message(lambda message: message["op"] == "stats")["t_s"]
+
+
 def ring_of(network, *rows):
     ring = RowRing(2 * len(network.links), len(network.nodes), len(network.live))
     for each in rows:
@@ -213,16 +221,11 @@ def test_routes_switch_with_the_step():
     later = [[-1] * 4, [-1] * 4, [0, 4, -1, -1]]
     ring = ring_of(network, row(network, 0, routes), row(network, 1, later))
     ports = {"a": (0, 0), "two": (2, 3), "three": (3, 5)}
-    with running(network, ring, ports, ago_s=0.2) as bench:
-        began = time.monotonic()
+    with running(network, ring, ports) as bench:
         bench.send("a", udp4())
-        first = bench.far["two"][0], bench.far["three"][0]
-        if time.monotonic() - began < 0.5:
+        if done(bench, 1, ends=[1]) < STEP_S:  # else the machine was too busy for the first step
             assert bench.receive("two") == udp4(ttl=63)
-        del first
-        until = began + 1.0 - 0.2 + 0.05
-        while time.monotonic() < until:
-            time.sleep(0.01)
+        bench.message(lambda message: message.get("t_s", 0.0) >= STEP_S)
         bench.send("a", udp4())
         assert bench.receive("three") == udp4(ttl=63)
         bench.stop()
@@ -426,16 +429,12 @@ def test_a_numbered_order_is_answered_when_it_holds_or_is_refused():
         bench.stop()
 
 
-def done(bench, number, **order):
-    """Wait until an order holds, and until its turn of the loop has ended: what was sent before has been read."""
-    bench.order("set", **order, number=number)
-    bench.message(lambda message: message == {"op": "done", "number": number})
-    bench.message(lambda message: message["op"] == "stats")
+FIRST_S = {True: 2.0, False: 0.2}  # delay of the first packet: long enough to be overtaken on a busy machine
 
 
 @pytest.mark.parametrize("overtake", [True, False])
 def test_an_overtaking_link_gives_each_packet_its_own_delay(overtake):
-    with running(pair(Effects(overtake=overtake), delay_s=0.8), None, PAIR_PORTS) as bench:
+    with running(pair(Effects(overtake=overtake), delay_s=FIRST_S[overtake]), None, PAIR_PORTS) as bench:
         bench.send("a", udp4(ttl=1))
         done(bench, 1, ends=[1])
         done(bench, 2, ends=[0], delay_s=0.0)
@@ -452,7 +451,7 @@ def test_overtaking_works_between_transit_nodes_too(overtake):
     links[1] = replace(links[1], forward=EndSpec(Effects(overtake=overtake)))
     network = replace(network, links=tuple(links))
     with running(network, ring_of(network, row(network, 0, routes)), CHAIN_PORTS) as bench:
-        done(bench, 1, ends=[2], delay_s=0.8)
+        done(bench, 1, ends=[2], delay_s=FIRST_S[overtake])
         bench.send("a", udp4(ttl=11))
         done(bench, 2, ends=[1])
         done(bench, 3, ends=[2], delay_s=0.0)
@@ -467,7 +466,8 @@ def test_overtaking_works_between_transit_nodes_too(overtake):
 
 def test_lanes_in_real_time_pass_packets_to_each_other():
     network, routes = chain()
-    with running(network, ring_of(network, row(network, 0, routes, delay_s=0.01)), CHAIN_PORTS, threads=2) as bench:
+    patient = ring_of(network, row(network, 0, routes, delay_s=0.5))  # so that no handover is late on a busy machine
+    with running(network, patient, CHAIN_PORTS, threads=2) as bench:
         for ttl in range(10, 40):
             bench.send("a", udp4(ttl=ttl))
         assert [bench.receive("b") for _ in range(30)] == [udp4(ttl=ttl - 2) for ttl in range(10, 40)]

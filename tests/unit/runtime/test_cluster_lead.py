@@ -118,10 +118,10 @@ def test_hosts_of_the_run_are_recognised_and_wait_for_each_other(two: Any) -> No
 
 
 def test_a_host_with_another_identity_is_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lead_module, "HELLO_S", 1.0)
+    monkeypatch.setattr(lead_module, "HELLO_S", 2.0)
     cluster = Threads(lambda task: replace(task, identity=new_identity()) if task.host else task)
     lead = lead_of(cluster)
-    with pytest.raises(PlatformError, match="host 1 has not come within 1 s; strangers that were turned away: 1"):
+    with pytest.raises(PlatformError, match="host 1 has not come within 2 s; strangers that were turned away: 1"):
         lead.start()
     lead.close()
 
@@ -130,9 +130,9 @@ def test_a_host_with_another_identity_is_turned_away(monkeypatch: pytest.MonkeyP
 def test_a_host_of_a_number_or_with_trunks_that_cannot_be_is_not_taken(
     monkeypatch: pytest.MonkeyPatch, told: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr(lead_module, "HELLO_S", 1.0)
+    monkeypatch.setattr(lead_module, "HELLO_S", 2.0)
     lead = lead_of(Threads(lambda task: replace(task, **told) if task.host else task))
-    with pytest.raises(PlatformError, match="host 1 has not come within 1 s"):
+    with pytest.raises(PlatformError, match="host 1 has not come within 2 s"):
         lead.start()
     lead.close()
 
@@ -230,7 +230,7 @@ def test_a_host_that_tells_a_clock_that_nobody_asked_for_is_named(two: Any) -> N
 
 
 def test_a_host_that_says_nothing_in_play_is_named(two: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lead_module, "LOST_S", 0.2)
+    monkeypatch.setattr(lead_module, "LOST_S", 1.0)
     monkeypatch.setattr(lead_module, "BEAT_S", 0.01)
     lead, cluster = two
 
@@ -243,7 +243,7 @@ def test_a_host_that_says_nothing_in_play_is_named(two: Any, monkeypatch: pytest
         lead.finish(quickly=True)
 
     asyncio.run(play())
-    assert str(lead.failure) == "host 1: silent for 0.2 s"
+    assert str(lead.failure) == "host 1: silent for 1 s"
     assert not lead.hosts[0].gone
 
 

@@ -117,7 +117,7 @@ def test_streams_that_nobody_reads_hold_up_nobody_and_wait_in_bounds() -> None:
 def test_the_end_of_a_command_is_told_after_its_output_or_in_time_and_holds_up_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(streams, "WRITE_S", 0.2)
+    monkeypatch.setattr(streams, "WRITE_S", 1.0)
 
     async def play() -> None:
         both, launch, told = Joined(), Launch(7, "exec", "a", "exec"), []
@@ -131,9 +131,9 @@ def test_the_end_of_a_command_is_told_after_its_output_or_in_time_and_holds_up_n
         both.lead.write(7, b"\1" + b"x" * (2 << 16))  # more than a pipe holds
         began_s = time.monotonic()
         both.lead.close(7, lambda: told.append(time.monotonic() - began_s))
-        assert time.monotonic() - began_s < 0.1
+        assert time.monotonic() - began_s < 0.5, "it waits for nobody here"
         await until(lambda: told)
-        assert told[0] >= 0.2, "nobody reads"
+        assert told[0] >= 1.0, "nobody reads"
         os.close(out)
         both.lead.close(8, lambda: told.append(0.0))
         assert told[1:] == [0.0], "it has no streams here"

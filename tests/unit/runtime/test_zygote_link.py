@@ -22,7 +22,7 @@ def test_a_process_that_reads_nothing_holds_up_nobody_and_misses_no_packet_withi
         began_s = time.monotonic()
         for number in range(1000):
             zygote.tell(7, b"%d" % number)
-        assert time.monotonic() - began_s < 0.5
+        assert time.monotonic() - began_s < 5.0, "had each waited for a hundredth of a second, it had been ten"
         heard: list[int] = []
         async with asyncio.timeout(10):
             while len(heard) < MOST_UNREAD:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sdk_net import OWN_NET
 
 from emulator.model.clock import MonotonicClock
 from emulator.model.errors import EmulationError
@@ -26,6 +27,8 @@ from nodes.explorer.interval import Edge, edge
 from nodes.explorer.process import Host
 from nodes.explorer.schedules import Footprint, block_trees, ring_edges
 from nodes.explorer.wire import HEADER, RECEIPT, frame, receipt
+
+TIMEOUT_S = 5.0  # of moves that are answered at once, however busy the machine
 
 
 class World:
@@ -97,10 +100,10 @@ class Context(NodeContext):
         return pair not in self.world.absent
 
 
-def contexts(world: World, nodes: int, port_base: int, folder: Path) -> dict[str, Context]:
+def contexts(world: World, nodes: int, folder: Path) -> dict[str, Context]:
     """A context a node, each on a loopback address of its own, and one for the observer."""
     names = [*(f"n{node}" for node in range(nodes)), "observer"]
-    peers = {name: Peer(name, "host", f"127.{port_base}.0.{at + 1}") for at, name in enumerate(names)}
+    peers = {name: Peer(name, "host", f"{OWN_NET}.{at + 1}") for at, name in enumerate(names)}
     found = {}
     for at, name in enumerate(names):
         line = WorldLine(world, at)
@@ -122,7 +125,7 @@ def explore(footprint: Footprint, told: Mapping[str, Any], folder: Path, **host:
     common = {"nodes": footprint.nodes, "edges": sorted(footprint.edges), "max_steps": host.pop("max_steps", 60)}
 
     async def main() -> None:
-        around = contexts(world, footprint.nodes, 101, folder)
+        around = contexts(world, footprint.nodes, folder)
         hosts = [Host(Host.Config(**common, **host), context) for name, context in around.items() if name != "observer"]
         conductor = Conductor(Conductor.Config(**common, start=host.get("start", 0), **told), around["observer"])
         for each in hosts:
@@ -174,7 +177,7 @@ def test_a_host_that_learns_late_of_the_meeting_is_no_host_of_that_step(tmp_path
     """The agent of a step may be next door before the neighbour knows that the step has begun."""
     footprint = Footprint(6, ring_edges(6))
     late_turns = {process: 40 * (process % 3) for process in range(7)}
-    world = explore(footprint, {"adversary_interval": 3}, tmp_path, late_turns=late_turns, timeout_s=0.5, max_steps=24)
+    world = explore(footprint, {"adversary_interval": 3}, tmp_path, late_turns=late_turns, max_steps=24)
     agrees(world, play(footprint, RingAdversary(6, 3), Agent(KT0), 0, 24))
 
 
@@ -188,13 +191,15 @@ def test_block_trees(visibility: str, tmp_path: Path) -> None:
         assert frozenset(fields["present"]) == trees.present(fields["step"])
 
 
-def one_host(test: Callable[[World, Host], Coroutine[Any, Any, None]], folder: Path) -> World:
+def one_host(
+    test: Callable[[World, Host], Coroutine[Any, Any, None]], folder: Path, timeout_s: float = TIMEOUT_S
+) -> World:
     """Node 1 of a path 0-1-2, where the agent is not, in step 4; the test plays its neighbours."""
     world = World()
 
     async def main() -> None:
-        config = Host.Config(nodes=4, edges=[(0, 1), (1, 2), (2, 3)], visibility=KT1, timeout_s=0.2)
-        host = Host(config, contexts(world, 4, 102, folder)["n1"])
+        config = Host.Config(nodes=4, edges=[(0, 1), (1, 2), (2, 3)], visibility=KT1, timeout_s=timeout_s)
+        host = Host(config, contexts(world, 4, folder)["n1"])
         await host.setup()
         host.step = 4
         try:
@@ -209,7 +214,7 @@ def one_host(test: Callable[[World, Host], Coroutine[Any, Any, None]], folder: P
 
 async def speak(data: bytes, sender: int) -> bytes:
     """What node 1 answers to bytes from the address of another node."""
-    reader, writer = await asyncio.open_connection("127.102.0.2", 4244, local_addr=(f"127.102.0.{sender + 1}", 0))
+    reader, writer = await asyncio.open_connection(f"{OWN_NET}.2", 4244, local_addr=(f"{OWN_NET}.{sender + 1}", 0))
     try:
         writer.write(data)
         writer.write_eof()
@@ -260,15 +265,15 @@ def test_garbage_is_refused_and_counted(tmp_path: Path) -> None:
 def test_a_move_that_nobody_takes_in_leaves_the_agent_where_it_is(tmp_path: Path) -> None:
     async def test(world: World, host: Host) -> None:
         host.agent = Agent(KT1)
-        assert await host._explore(0.2) == 1  # nobody listens at node 0
+        assert await host._explore(TIMEOUT_S) == 1  # nobody listens at node 0
         assert host.agent is not None
-        served = await asyncio.start_server(lie, "127.102.0.3", 4244)
+        served = await asyncio.start_server(lie, f"{OWN_NET}.3", 4244)
         host.agent.visited.add(0)  # so that node 2 is the nearest
         host.agent.explored.add(0)
-        assert await host._explore(0.2) == 1
+        assert await host._explore(TIMEOUT_S) == 1
         assert host.agent is not None, "the meeting decides"
         host.config = replace(host.config, mode="slotted")
-        assert await host._explore(0.2) == 1
+        assert await host._explore(TIMEOUT_S) == 1
         assert host.agent is None, "there is no meeting, and there must not be two"
         served.close()
 
@@ -285,7 +290,7 @@ def test_a_move_that_nobody_takes_in_leaves_the_agent_where_it_is(tmp_path: Path
 def test_an_agent_that_is_lost_is_an_error(tmp_path: Path) -> None:
     async def test(world: World, host: Host) -> None:
         with pytest.raises(EmulationError, match="the agent was lost at n1 before step 4"):
-            await host._explore(0.2)
+            await host._explore(TIMEOUT_S)
 
     one_host(test, tmp_path)
 
@@ -295,7 +300,7 @@ def test_ports_that_never_follow_the_order_are_an_error(tmp_path: Path) -> None:
         with pytest.raises(EmulationError, match=r"links to \[0\] should be up at n1; up are \[0, 2\]"):
             await host._ports_show({0})
 
-    one_host(test, tmp_path)
+    one_host(test, tmp_path, timeout_s=0.2)
 
 
 def test_the_meeting_knows_one_position() -> None:
