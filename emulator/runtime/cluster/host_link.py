@@ -32,3 +32,4 @@ class HostLink:
     totals: list[NodeTotals] = field(default_factory=list)
     final: Final | None = None
     gone: bool = False
+    answers: bool = True  # else nothing of it is worth waiting for

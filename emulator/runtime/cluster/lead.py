@@ -53,6 +53,7 @@ from emulator.schedule.row_digest import Joined
 
 BEAT_S = 0.25
 LOST_S = 2.0
+LEAST_WATCH_S = 0.01  # between two looks at who is silent
 HERE_S = 0.6  # since a host's last word, for which it is surely there
 HELLO_S = 5.0
 BUILD_S = 120.0  # without a word while nodes are built: a large image is unpacked without one
@@ -142,7 +143,7 @@ class Lead:
                 except BadMessage as error:
                     self._lose(link, str(error))
                 if time.monotonic() - link.heard_s > BUILD_S:
-                    self._lose(link, f"silent for {BUILD_S:g} s while its nodes are built")
+                    self._lose(link, f"silent for {BUILD_S:g} s while its nodes are built", answers=False)
                 if self.failure is not None:
                     raise self.failure
             if any(link.progress.label != CLOCK for link in waiting):
@@ -160,7 +161,8 @@ class Lead:
         for link in self.hosts:
             link.heard_s = now_s
             link.connection.attach(partial(self._heard, link))
-        self._tasks_in_play = [asyncio.ensure_future(task) for task in (self._beat(), self.beginning.ask_clock())]
+        tasks = (self._beat(), self._watch(), self.beginning.ask_clock())
+        self._tasks_in_play = [asyncio.ensure_future(task) for task in tasks]
 
     def say(self, host: int, message: ControlMessage) -> None:
         self.send(host, Kind.MESSAGE, 0, message)
@@ -180,7 +182,7 @@ class Lead:
             else:
                 link.connection.send(kind, number, data)
         except OSError as error:
-            self._lose(link, f"takes nothing more ({error})")
+            self._lose(link, f"takes nothing more ({error})", answers=False)
 
     def order(self, message: Message) -> None:
         """An order to all relays."""
@@ -192,14 +194,19 @@ class Lead:
 
     async def _beat(self) -> None:
         while True:
-            now_s = time.monotonic()
-            for link in self.hosts:
-                if not link.gone:
-                    self.say(link.number, Beat())
-                    self._heard(link)  # what waits, where this loop was held up
-                    if now_s - link.heard_s > LOST_S:
-                        self._lose(link, f"silent for {LOST_S:g} s")
+            self.say_all(Beat())
             await asyncio.sleep(BEAT_S)
+
+    async def _watch(self) -> None:
+        """Lose a host at the moment at which it has said nothing for LOST_S."""
+        while True:
+            heard_s = min((link.heard_s for link in self.hosts if not link.gone), default=time.monotonic())
+            await asyncio.sleep(max(LEAST_WATCH_S, heard_s + LOST_S - time.monotonic()))
+            for link in self.hosts:
+                if time.monotonic() - link.heard_s > LOST_S:
+                    self._heard(link)  # what waits, where this loop was held up
+                if time.monotonic() - link.heard_s > LOST_S and not link.more:
+                    self._lose(link, f"silent for {LOST_S:g} s", answers=False)
 
     def _heard(self, link: HostLink) -> None:
         if not link.more:  # else its next turn is to come already
@@ -312,10 +319,10 @@ class Lead:
                 ends = " and ".join(self.names[host] for host in sorted((link.number, peer)))
                 self._fail(HostError(f"no trunk between {ends}: nothing came for {LOST_S:g} s"))
 
-    def _lose(self, link: HostLink, why: str, exit_code: int = EXIT_PLATFORM) -> None:
+    def _lose(self, link: HostLink, why: str, exit_code: int = EXIT_PLATFORM, answers: bool = True) -> None:
         if link.gone or link.final is not None:
             return
-        link.gone = True
+        link.gone, link.answers = True, answers
         link.connection.detach()
         self._fail(HostError(f"{self.names[link.number]}: {why}", exit_code))
 
@@ -352,6 +359,8 @@ class Lead:
             more = [self._frames(link) for link in silent]
             if not any(more):
                 wait_for(link.connection for link in silent)
+        for link in silent:
+            link.answers = time.monotonic() - link.heard_s <= LOST_S
         return all(link.final is not None and link.final.complete for link in self.hosts)
 
     def close(self) -> None:
@@ -359,4 +368,4 @@ class Lead:
         self._entrance.close()
         for connection in self._arrived:
             connection.close()
-        self.warnings += self._cluster.release()
+        self.warnings += self._cluster.release([link.number for link in self.hosts if not link.answers])

@@ -6,7 +6,7 @@ Invariant: a Task is all that a runner needs to know; whoever starts it says not
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -64,5 +64,6 @@ class Cluster(Protocol):
     def ended(self, host: int) -> str:
         """How the runner of a host ended, in words; "" while it runs or where nobody knows."""
 
-    def release(self) -> Sequence[str]:
-        """End all runners, and let go of the machines. Says what of theirs has been lost on the way."""
+    def release(self, silent: Collection[int] = ()) -> Sequence[str]:
+        """End all runners, and let go of the machines. Nothing of `silent` hosts is waited for: they do not answer.
+        Says what of the others has been lost on the way."""

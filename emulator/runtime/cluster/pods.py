@@ -14,7 +14,7 @@ import socket
 import ssl
 import tarfile
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
@@ -116,10 +116,10 @@ class Pods:
             self._hear_end(host)
         return self._ends.get(host, "")
 
-    def release(self) -> Sequence[str]:
+    def release(self, silent: Collection[int] = ()) -> Sequence[str]:
         """Wait for the files that runners wrote, and end those that are left."""
         deadline = time.monotonic() + RELEASE_S
-        waiting = {self._lines[host].tls: host for host in self._started}
+        waiting = {self._lines[host].tls: host for host in self._started if host not in silent}
         while waiting and (left_s := deadline - time.monotonic()) > 0:
             for tls in [tls for tls in waiting if tls.pending()] or select.select(list(waiting), [], [], left_s)[0]:
                 self._take_files(waiting.pop(tls), deadline)

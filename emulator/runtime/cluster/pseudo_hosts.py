@@ -73,7 +73,9 @@ class PseudoHosts:
         child = self._children[host]
         return child.describe_end() if child.wait(0.0) else ""
 
-    def release(self) -> Sequence[str]:
+    def release(self, silent: Collection[int] = ()) -> Sequence[str]:
+        for host in silent:
+            self._children[host].kill()
         deadline = time.monotonic() + END_S
         for child in self._children:
             if not child.wait(max(0.0, deadline - time.monotonic())):

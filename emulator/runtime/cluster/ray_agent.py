@@ -80,12 +80,17 @@ def _follow(ray: Any, line: Connection, playing: dict[Any, int], actors: list[An
         if releasing and not done:
             break
         if not releasing and line.poll(0 if playing else POLL_S):
-            line.recv_bytes()  # the run asks for its release
+            silent = msgpack.unpackb(line.recv_bytes())["silent"]  # the run asks for its release
             releasing = True
+            for each in [each for each, host in playing.items() if host in silent]:
+                _tell_lost(line, playing.pop(each), "it does not answer")
     for host in playing.values():
-        lost = f"it did not end within {LAST_S:g} s"
-        line.send_bytes(msgpack.packb({"ended": host, "how": lost, "lost": lost}))
+        _tell_lost(line, host, f"it did not end within {LAST_S:g} s")
     line.send_bytes(msgpack.packb({"released": True}))
+
+
+def _tell_lost(line: Connection, host: int, why: str) -> None:
+    line.send_bytes(msgpack.packb({"ended": host, "how": why, "lost": why}))
 
 
 def _fetch(ray: Any, line: Connection, played: Any, actor: Any, folder: Path) -> str:

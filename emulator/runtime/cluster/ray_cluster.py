@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
@@ -85,10 +85,10 @@ class RayCluster:
                 self._take(msgpack.unpackb(self._line.recv_bytes()))
         return self._ends.get(host, self._failed)
 
-    def release(self) -> Sequence[str]:
+    def release(self, silent: Collection[int] = ()) -> Sequence[str]:
         """End all runners, and wait for the files that they wrote."""
         try:
-            self._say({"release": True})
+            self._say({"release": True, "silent": list(silent)})
             self._answer("released", RELEASE_S)
         except (PlatformError, OSError) as error:
             if self._started:

@@ -27,7 +27,7 @@ from emulator.ui.terminal.terminal import Terminal
 FRAME_S = 0.25
 
 
-class QuietConsole(Console):
+class QuietConsole(text.Printing):
     """Standard error. After its reader has ended (`… 2>&1 | head`) the run continues without output."""
 
     def on_broken_pipe(self) -> None:

@@ -7,7 +7,7 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -76,7 +76,8 @@ class Threads:
     def ended(self, host: int) -> str:
         return self.how
 
-    def release(self) -> tuple[str, ...]:
+    def release(self, silent: Collection[int] = ()) -> tuple[str, ...]:
+        self.silent = silent
         self.join()
         for connection in self.connections.values():
             connection.close()
@@ -240,11 +241,14 @@ def test_a_host_that_says_nothing_in_play_is_named(two: Any, monkeypatch: pytest
             while lead.failure is None:
                 cluster.connections[0].say(Beat())
                 await asyncio.sleep(0.01)
+        cluster.connections[0].say(Final(True))
         lead.finish(quickly=True)
 
     asyncio.run(play())
     assert str(lead.failure) == "host 1: silent for 1 s"
     assert not lead.hosts[0].gone
+    lead.close()
+    assert cluster.silent == [1], "nobody waits for its files"
 
 
 def test_warnings_of_hosts_are_bounded_and_a_failure_has_an_exit_code(two: Any) -> None:

@@ -372,3 +372,11 @@ def test_reader_that_goes_away_does_not_end_the_run():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=WITH_US)
     assert (done.returncode, done.stdout) == (0, "the run went on\n")
     assert done.stderr == ""
+
+
+def test_control_characters_of_a_host_s_words_reach_no_terminal(capsys):
+    told = "alpha: the runner ended with status 1: \x1b]0;owned\x1b[2Jno disk"
+    LiveScreen(enabled=False).follow(Script([play(warnings=[told]), ENDED]))
+    shown = capsys.readouterr().err
+    assert "warning: alpha: the runner ended with status 1: \\u001b]0;owned\\u001b[2Jno disk" in shown
+    assert "\x1b" not in shown
