@@ -71,13 +71,17 @@ def _interfaces() -> Iterator[str]:
     from emulator.client.watch import live_runs
     from emulator.model.errors import SkyloomError
 
-    socket.setdefaulttimeout(PATIENCE_S)
     yield f"extcap {{version={__version__}}}{{display=Skyloom}}"
-    for run in live_runs():
-        try:
-            yield from _interfaces_of(run)
-        except (SkyloomError, OSError):  # it has just ended, or does not answer in time
-            continue
+    before_s = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE_S)
+    try:
+        for run in live_runs():
+            try:
+                yield from _interfaces_of(run)
+            except (SkyloomError, OSError):  # it has just ended, or does not answer in time
+                continue
+    finally:
+        socket.setdefaulttimeout(before_s)
 
 
 def _interfaces_of(run: str) -> Iterator[str]:

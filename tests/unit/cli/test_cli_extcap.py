@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from emulator.cli import extcap as command
@@ -25,6 +27,7 @@ def test_interfaces_are_the_ends_of_live_nodes(monkeypatch, capsys) -> None:
     monkeypatch.setattr(watch, "live_runs", lambda: ["ab12", "gone"])
     monkeypatch.setattr(mininet_shell, "network_of", network_of)
     extcap(["--extcap-interfaces", "--extcap-version=4.0"])
+    assert socket.getdefaulttimeout() is None, "only runs are not waited for"
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("extcap {version=")
     assert lines[1:] == [

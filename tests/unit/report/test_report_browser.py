@@ -62,13 +62,18 @@ def report(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def page(report, tmp_path_factory):
+def browser(tmp_path_factory):
     opened = headless_browser.Page(tmp_path_factory.mktemp("profile"))
     try:
-        opened.open(report.as_uri(), 1200)
         yield opened
     finally:
         opened.close()
+
+
+@pytest.fixture
+def page(browser, report):
+    browser.open(report.as_uri(), 1200)
+    return browser
 
 
 def column(page, number):

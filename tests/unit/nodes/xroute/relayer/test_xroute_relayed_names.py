@@ -8,7 +8,7 @@ from tests.support.ibc_chain import GENESIS_NS, SECOND_NS
 from tests.support.xroute_named import NAMES, OVER_C, NamedNet
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def net() -> NamedNet:
     return NamedNet()
 
