@@ -73,6 +73,16 @@ def narrowed(names: Sequence[str], healths: Mapping[int, Health]) -> list[str]:
     ]
 
 
+def late_queues(names: Sequence[str], healths: Mapping[int, Health]) -> list[str]:
+    """A warning for each host that played queues of moving links without what the host before it knew of them."""
+    return [
+        f"{names[host]}: at {health['late_queues']} handovers a queue came too late from the host that had it; "
+        "packets of these links were lost, doubled and delayed by other random draws than on one host"
+        for host, health in healths.items()
+        if health["late_queues"]
+    ]
+
+
 def machine_rows(names: Sequence[str], nodes: list[int], healths: Mapping[int, Health]) -> list[MachineRow]:
     """`machines` of the verdict; `nodes`: how many each has."""
     rows: list[MachineRow] = []

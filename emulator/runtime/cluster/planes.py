@@ -149,7 +149,7 @@ class SpreadPlane(Plane):
         verdict.machines = figures.machine_rows(lead.names, lead.node_counts, healths)
         verdict.trunks, verdict.trunk_lost_limit = figures.trunk_figures(healths), self._limit
         verdict.clock = lead.clocks.figures()
-        verdict.warnings += figures.narrowed(lead.names, healths)
+        verdict.warnings += figures.narrowed(lead.names, healths) + figures.late_queues(lead.names, healths)
         complete = all(link.final is not None and link.final.complete for link in lead.hosts)
         complete &= len(healths) == len(lead.hosts)
         if complete and (missing := figures.unaccounted(counters, healths)):

@@ -21,7 +21,7 @@ from emulator.runtime.control.encoding import UNREADABLE, BadMessage
 
 NUMBERS = (
     "cpu_s", "engine_cpu_s", "wakeups", "overloaded_s", "late_rows", "late_handovers", "untold", "turn_max_s", "told_s",
-    "held", "host_cpu", "host_memory_bytes",
+    "held", "late_queues", "host_cpu", "host_memory_bytes",
 )  # fmt: skip
 FLAGS = ("saturated", "realtime")
 LATE = ("packets", "engine_s", "scheduler_s", "capture_s")

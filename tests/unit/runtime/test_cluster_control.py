@@ -132,7 +132,7 @@ def health(t_s: float, late_s: float = 0.001, **trunks: dict[str, Any]) -> dict[
         "op": "stats", "t_s": t_s, "ends": {}, "lateness": late.pack(), "cpu_s": 1.0, "engine_cpu_s": 0.5,
         "wakeups": 1, "overloaded_s": 0.0, "late_rows": 1, "late_handovers": 0, "untold": 0, "turn_max_s": 0.1,
         "late": {"packets": 2, "engine_s": 0.5}, "saturated": False, "realtime": False, "unrouted": {1: 2},
-        "captures_lost": {0: 1}, "told_s": t_s, "held": 0, "host_cpu": 0.5, "host_memory_bytes": 9,
+        "captures_lost": {0: 1}, "told_s": t_s, "held": 0, "late_queues": 0, "host_cpu": 0.5, "host_memory_bytes": 9,
         "trunks": {int(peer[1:]): trunk for peer, trunk in trunks.items()},
     }  # fmt: skip
 
@@ -223,6 +223,12 @@ def test_the_mtu_of_trunks_is_that_of_the_narrowest_and_a_path_that_narrows_is_a
     assert sorted(row.mtu for row in figures.trunk_intervals(healths, PairClocks())) == [1500, 9000]
     (warning,) = figures.narrowed(["host 0", "host 1"], healths)
     assert warning.startswith("trunk from host 1 to host 0: its path no longer carries IP packets of 1500 bytes whole")
+
+
+def test_a_host_that_did_not_wait_for_a_queue_is_named() -> None:
+    healths = {0: health(1.0, h1=trunk(8, 0, 0)), 1: {**health(1.0, h0=trunk(0, 8, 8)), "late_queues": 3}}
+    (warning,) = figures.late_queues(["host 0", "host 1"], healths)
+    assert warning.startswith("host 1: at 3 handovers the queue came too late")
 
 
 def test_clocks_of_hosts_are_those_of_their_probes() -> None:
