@@ -37,8 +37,8 @@ class Played:
 def play(
     scenario: Scenario, runs: Path, screen: Screen, hosts: int | None = None, cluster: str | None = None
 ) -> Played:
-    """Run the scenario into a new folder below `runs`, over so many pseudo-hosts or machines of a Ray cluster. Raises
-    what `launch` raises, with nothing left behind.
+    """Run the scenario into a new folder below `runs`, spread as `launch` says. Raises what `launch` raises, with
+    nothing left behind.
 
     The caller must have no threads (matplotlib and polars make some), because the run is forked from it.
     """
@@ -48,12 +48,7 @@ def play(
 
     folder = RunFolder.create(runs, scenario.name)
     try:
-        if cluster is not None and cluster.startswith("ray://"):
-            from emulator.client.ray_front import launch_from_outside
-
-            handle = launch_from_outside(scenario, folder, cluster, hosts)
-        else:
-            handle = launch(scenario, folder, hosts=hosts, cluster=cluster)
+        handle = launch(scenario, folder, hosts=hosts, cluster=cluster)
     except SkyloomError:
         folder.discard()
         raise

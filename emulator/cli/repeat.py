@@ -30,7 +30,8 @@ def play_again(
     results: ResultFiles,
     json: bool,
     live: bool,
-    hosts: int,
+    hosts: int | None = None,
+    cluster: str | None = None,
 ) -> int:
     """Play the scenario with its seed and the next ones; `load` gives it with more `--set` items.
 
@@ -51,7 +52,7 @@ def play_again(
     table.save()
     progress = RunProgress(count)
     with stops() as stopped:
-        player = Player(load, runs, Keep.all, table, progress, stopped, hosts, _figures)
+        player = Player(load, runs, Keep.all, table, progress, stopped, hosts, cluster, _figures)
         player.play_all((Combination({}, []), seed) for seed in range(first.seed, first.seed + count))
         _conclude(table, results, json)
     return worst_exit_code(table)

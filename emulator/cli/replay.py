@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from emulator.cli.spread import Cluster, Hosts
 from emulator.model.printable import aligned, one_line, printable
 
 if TYPE_CHECKING:
@@ -25,21 +26,21 @@ def replay(
     runs: Annotated[Path, typer.Option(help="Where run folders are.")] = Path("runs"),
     tui: Annotated[bool | None, typer.Option("--tui/--no-tui", help="Live screen, or plain lines.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print a JSON object with every decision.")] = False,
-    hosts: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Spread the replay over N pseudo-hosts of this machine.")
-    ] = None,
+    hosts: Hosts = None,
+    cluster: Cluster = None,
 ) -> None:
     """Play a run's scenario again, and say which decisions of the emulator were equal in both runs."""
     from emulator.client.find import find
     from emulator.model.errors import EXIT_FAIL, EXIT_PASS, UsageError
     from emulator.scenario import load
 
-    if against is not None and hosts is not None:
-        raise UsageError("--hosts with --against, which plays nothing; expected one of them")
+    for option, given in (("--hosts", hosts), ("--cluster", cluster)):
+        if against is not None and given is not None:
+            raise UsageError(f"{option} with --against, which plays nothing; expected one of them")
     first = _ended(find(run, runs))
     scenario = load(first.path / "scenario.toml")
     if against is None:
-        second = _played(scenario, runs, tui, first.path, hosts)
+        second = _played(scenario, runs, tui, first.path, hosts, cluster)
     else:
         second = _ended(find(against, runs))
         _check_same(first, second)
@@ -91,7 +92,9 @@ def _row(of_run: Any, of_replay: Any) -> dict[str, Any]:
     return {"run": of_run, "replay": of_replay}
 
 
-def _played(scenario: Scenario, runs: Path, tui: bool | None, first: Path, hosts: int | None) -> Run:
+def _played(
+    scenario: Scenario, runs: Path, tui: bool | None, first: Path, hosts: int | None, cluster: str | None
+) -> Run:
     """The new run. typer.Exit with its code where it was interrupted, broke, or goes on without us."""
     from emulator.cli.play import play
     from emulator.model.errors import EXIT_FAIL, EXIT_LATE, EXIT_PASS
@@ -99,7 +102,7 @@ def _played(scenario: Scenario, runs: Path, tui: bool | None, first: Path, hosts
     from emulator.report.summary import print_summary
     from emulator.ui import LiveScreen
 
-    played = play(scenario, runs, LiveScreen(enabled=tui, scenario=scenario.name), hosts)
+    played = play(scenario, runs, LiveScreen(enabled=tui, scenario=scenario.name), hosts, cluster)
     path = one_line(str(played.folder.path))
     if played.detached:
         sys.stderr.write(f"detached; once it has ended: skyloom replay {one_line(str(first))} --against {path}\n")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from emulator.cli.spread import Cluster, Hosts
 from emulator.model.printable import one_line
 
 if TYPE_CHECKING:
@@ -59,17 +60,8 @@ def run(
     repeat: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Run N times, with N seeds; a table with 95 % intervals.")
     ] = None,
-    hosts: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Spread the run over N pseudo-hosts of this machine.")
-    ] = None,
-    cluster: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HOST:PORT",
-            help="Spread the run over the machines of a Ray cluster; `auto`: this one's; ray://…: from outside of it. "
-            "Or pods:NAME,NAME[:PORT]: machines with `skyloom cluster pod`.",
-        ),
-    ] = None,
+    hosts: Hosts = None,
+    cluster: Cluster = None,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML: a case an expectation.")] = None,
     summary: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Append a summary in Markdown, as for $GITHUB_STEP_SUMMARY.")
@@ -81,10 +73,7 @@ def run(
     from emulator.cli import sky
     from emulator.cli.chosen import choose
     from emulator.cli.results import ResultFiles
-    from emulator.model.errors import UsageError
 
-    if cluster is not None and repeat is not None:
-        raise UsageError("--cluster with --repeat; expected one of them")
     items = sky.overrides(start, weather) + _overrides(duration, seed, capture, prompt, overrides)
     results = ResultFiles(junit, summary)
     results.check()
@@ -98,7 +87,7 @@ def run(
         else:
             from emulator.cli.repeat import play_again
 
-            code = play_again(load, repeat, runs, results, json, live=bool(tui or metrics), hosts=hosts or 1)
+            code = play_again(load, repeat, runs, results, json, bool(tui or metrics), hosts, cluster)
     if code is not None:
         raise typer.Exit(code)
 

@@ -52,12 +52,12 @@ def stops() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def check_hosts(scenario: Scenario, hosts: int) -> None:
-    """Build the network, and cut it over so many hosts. ScenarioError, UsageError."""
+def check_hosts(scenario: Scenario, hosts: int | None) -> None:
+    """Build the network, and cut it over so many hosts, where that is known. ScenarioError, UsageError."""
     from emulator.scenario.build import build_network
 
     network = build_network(scenario)
-    if hosts > 1:
+    if hosts is not None and hosts > 1:
         from emulator.runtime.cluster.layout import lay_out
 
         lay_out(scenario, network, hosts)
@@ -73,7 +73,8 @@ class Player:
     table: Sweep
     progress: RunProgress
     stopped: list[int]  # filled where somebody wants them to end
-    hosts: int = 1  # over which each run is spread
+    hosts: int | None = None  # over which each run is spread, as `launch` says
+    cluster: str | None = None  # likewise
     figures: Callable[[Verdict], dict[str, Any]] = attrgetter("summary")  # of a run, for the table
 
     def play_all(self, plan: Iterable[tuple[Combination, int]]) -> None:
@@ -129,7 +130,9 @@ class Player:
     def _play(self, combination: Combination, seed: int) -> Played:
         from emulator.cli.play import play
 
-        return play(self.load([*combination.overrides, f"seed={seed}"]), self.runs, self.progress, self.hosts)
+        return play(
+            self.load([*combination.overrides, f"seed={seed}"]), self.runs, self.progress, self.hosts, self.cluster
+        )
 
     def _outcome(self, played: Played) -> tuple[dict[str, Any], dict[str, Any]]:
         """What is known of a run that has ended (columns of the table), and its figures."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emulator.cli.series import Keep, Player, stops, worst_exit_code
+from emulator.cli.spread import Cluster, Hosts
 from emulator.model.printable import printable
 
 if TYPE_CHECKING:
@@ -35,9 +36,8 @@ def sweep(
     keep: Annotated[Keep, typer.Option(help="Run folders to keep: all, or only of runs that did not pass.")] = Keep.all,
     runs: Annotated[Path, typer.Option(help="Where run folders are made.")] = Path("runs"),
     json: Annotated[bool, typer.Option("--json", help="Print sweep.json at the end.")] = False,
-    hosts: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Spread each run over N pseudo-hosts of this machine.")
-    ] = 1,
+    hosts: Hosts = None,
+    cluster: Cluster = None,
 ) -> None:
     """Run a scenario over values and seeds, one run after another, and make one table and report of it."""
     from emulator.cli.sweep_values import combinations, values_by_key
@@ -59,13 +59,13 @@ def sweep(
         return load(scenario, overrides=[*fixed, *items])
 
     with stops() as stopped:
-        player = Player(again, runs, keep, table, progress, stopped, hosts)
+        player = Player(again, runs, keep, table, progress, stopped, hosts, cluster)
         player.play_all(plan)
         _conclude(table, json)
     raise typer.Exit(worst_exit_code(table))
 
 
-def _check(source: str, fixed: list[str], grid: list[Combination], hosts: int) -> tuple[Scenario, list[int]]:
+def _check(source: str, fixed: list[str], grid: list[Combination], hosts: int | None) -> tuple[Scenario, list[int]]:
     """Load each combination, build its network and cut it over the hosts: the first scenario, and the seed of each.
 
     ScenarioError with every problem of all combinations where there is one, UsageError where one cannot be cut.

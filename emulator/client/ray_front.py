@@ -17,7 +17,7 @@ import sys
 import tarfile
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -48,12 +48,15 @@ ANSWER_S = 10.0  # for one call
 CALLS = 2  # that are under way at a time
 
 
-def launch_from_outside(scenario: Scenario, folder: RunFolder, address: str, hosts: int | None) -> RunHandle:
+def launch_from_outside(
+    scenario: Scenario, folder: RunFolder, address: str, hosts: int | None, capture: Sequence[str] = ()
+) -> RunHandle:
     """Have the run led by a machine of the Ray cluster at `address` ("ray://host:port"). Raises what `launch` raises
     there, PlatformError where the cluster cannot be joined."""
     task = {
         "scenario": scenario_toml(scenario), "package": within_package(scenario.directory), "argv": sys.argv,
         "run_id": folder.run_id, "folder": folder.path.name, "hosts": hosts,
+        "capture": list(capture),
     }  # fmt: skip
     files = b"" if task["package"] else packed_directory(scenario.directory)
     listener = live.listen(folder.run_id)

@@ -40,7 +40,9 @@ def main() -> int:
         scenario = scenario_in(Path.cwd(), given)
         folder = RunFolder(Path(given["kept"], given["folder"]), given["run_id"])
         folder.logs.mkdir(parents=True)
-        handle = launch(scenario, folder, hosts=given["hosts"], cluster=given["cluster"])
+        handle = launch(
+            scenario, folder, capture=given["capture"], hosts=given["hosts"], cluster=given["cluster"]
+        )  # fmt: skip
     except SkyloomError as error:
         connection.say(Refused(str(error)[:8000], error.exit_code))
         connection.drain(LAST_WORDS_S)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import gc
 import os
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from emulator.client.watch import decoded
@@ -155,12 +156,36 @@ def launch(
     cluster: str | None = None,
 ) -> RunHandle:  # fmt: skip
     """Start a run of `scenario` into `folder`; `capture` names link ends beside those of the scenario.
-    `hosts`: over how many pseudo-hosts of this machine it is spread; with `cluster`, the address of a Ray cluster or
-    the names of pods: over how many of its machines at most.
+    `hosts`: over how many pseudo-hosts of this machine it is spread; with `cluster`: over how many of its machines at
+    most. How the address of a cluster begins says what it is:
+
+        ray://…         a Ray cluster that this machine is none of; one of its machines leads the run
+        pods:…          machines that run `skyloom cluster pod`
+        …, or `auto`    a Ray cluster that this machine belongs to
 
     Call it before the process has threads. Raises ScenarioError or DataError for faults that the topology finds, and
     PlatformError if no sandbox can be made; nothing is left behind then.
     """
+    if cluster is None:
+        return _launch_here(scenario, folder, capture, hosts, None)
+    if cluster.startswith("ray://"):
+        from emulator.client.ray_front import launch_from_outside
+
+        return launch_from_outside(scenario, folder, cluster, hosts, capture)
+    if cluster.startswith("pods:"):
+        from emulator.runtime.cluster.pods import Pods
+
+        return _launch_here(scenario, folder, capture, hosts, partial(Pods, cluster))
+    from emulator.runtime.cluster.ray_cluster import RayCluster
+
+    return _launch_here(scenario, folder, capture, hosts, partial(RayCluster, cluster))
+
+
+def _launch_here(
+    scenario: Scenario, folder: RunFolder, capture: Sequence[str], hosts: int | None,
+    join: Callable[[str, int | None], Pods | RayCluster] | None,
+) -> RunHandle:  # fmt: skip
+    """Start a run that this machine leads; `join` takes the scenario's directory, and how many machines at most."""
     from emulator.fabric import sandbox
     from emulator.runtime.data_plane import with_routed_ipv6
     from emulator.runtime.supervisor import live
@@ -168,8 +193,8 @@ def launch(
 
     network = build_network(scenario)
     machines, partition = None, None
-    if cluster is not None:
-        machines = _machines(cluster, scenario.directory, hosts)
+    if join is not None:
+        machines = join(scenario.directory, hosts)
         hosts = len(machines.names())
     if hosts is not None and (hosts > 1 or machines is not None):
         try:
@@ -203,16 +228,6 @@ def launch(
         if machines is not None:
             machines.close()
     return RunHandle(pid, ours, folder)
-
-
-def _machines(cluster: str, directory: str, most: int | None) -> Pods | RayCluster:
-    from emulator.runtime.cluster import pods
-
-    if cluster.startswith(pods.PREFIX):
-        return pods.Pods(cluster, directory, most)
-    from emulator.runtime.cluster.ray_cluster import RayCluster
-
-    return RayCluster(cluster, directory, most)
 
 
 def _divided(

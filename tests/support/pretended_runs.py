@@ -22,6 +22,7 @@ class Pretended:
 
     def __init__(self):
         self.played = []
+        self.spread = []  # hosts and cluster of each
         self.ends = {}
         self.before_end = lambda number: None
 
@@ -29,6 +30,7 @@ class Pretended:
         number = len(self.played)
         delay_s = scenario.tables.link[0].delay_s
         self.played.append((delay_s, scenario.seed))
+        self.spread.append((hosts, cluster))
         end = self.ends.get(number, 0)
         if isinstance(end, Exception):
             raise end

@@ -46,6 +46,12 @@ def ended(tmp_path, first, second, json=False):
     return exit.value.exit_code
 
 
+@pytest.mark.parametrize(("option", "value"), [("hosts", 2), ("cluster", "head:6379")])
+def test_a_comparison_plays_nowhere(tmp_path, made, option, value):
+    with pytest.raises(UsageError, match=f"--{option} with --against"):
+        replay(made(), made(), tmp_path, None, False, **{option: value})
+
+
 def test_equal_runs_end_with_0(tmp_path, made, capsys):
     assert ended(tmp_path, made(), made()) == 0
     out = capsys.readouterr().out

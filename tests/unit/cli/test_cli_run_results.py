@@ -125,6 +125,13 @@ def test_repeated_runs_as_json(tmp_path, pretended, capsys):
     assert [row["seed"] for row in json.loads(capsys.readouterr().out)["rows"]] == [11, 12]
 
 
+def test_repeated_runs_are_spread_as_one_is(tmp_path, pretended):
+    assert ended(tmp_path, repeat=2, cluster="ray://head:10001") == 0
+    assert pretended.spread == [(None, "ray://head:10001")] * 2
+    with pytest.raises(UsageError, match="--hosts 3: "):
+        ended(tmp_path, repeat=2, hosts=3, cluster="head:6379")
+
+
 def test_repeated_runs_have_no_screen(tmp_path, pretended):
     with pytest.raises(UsageError, match="--repeat"):
         ended(tmp_path, repeat=2, tui=True)

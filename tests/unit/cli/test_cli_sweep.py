@@ -42,6 +42,12 @@ def run_sweep(source, tmp_path, **options):
     return ended.value.exit_code, load_sweep(folder)
 
 
+@pytest.mark.parametrize("cluster", [None, "pods:alpha,beta"])
+def test_every_run_is_spread_alike(small, tmp_path, pretended, cluster):
+    assert run_sweep(small, tmp_path, seeds=2, hosts=2, cluster=cluster)[0] == 0
+    assert pretended.spread == [(2, cluster)] * 2
+
+
 def test_every_combination_and_seed_in_order(small, tmp_path, pretended, capsys):
     code, table = run_sweep(small, tmp_path, over=["link.0.delay=10 ms,20 ms"], seeds=2)
     assert code == 0
