@@ -132,11 +132,9 @@ def _refusal(text: str) -> list[str]:
 
 
 def _capture(asked: Namespace) -> None:
-    import os
     import signal
 
-    from emulator.client.capture import follow
-    from emulator.model.errors import DataError, UsageError
+    from emulator.model.errors import UsageError
     from emulator.record.wireshark import CHOOSE
 
     if asked.fifo is None:
@@ -147,13 +145,25 @@ def _capture(asked: Namespace) -> None:
         raise UsageError("no links; name some in the interface's options")
     if not asked.snaplen.isdecimal():
         raise UsageError(f"snaplen {asked.snaplen!r}; expected a number of bytes")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # how Wireshark ends a capture
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # how Wireshark ends a capture
     try:
-        out = os.open(asked.fifo, os.O_WRONLY)
+        _capture_into(asked.fifo, links, int(asked.snaplen), run, asked.filter or "")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _capture_into(fifo: Path, links: list[str], snaplen: int, run: str, filter: str) -> None:
+    import os
+
+    from emulator.client.capture import follow
+    from emulator.model.errors import DataError
+
+    try:
+        out = os.open(fifo, os.O_WRONLY)
     except OSError as error:
-        raise DataError(f"{asked.fifo}: {error.strerror}") from error
+        raise DataError(f"{fifo}: {error.strerror}") from error
     try:
-        follow(links, out, int(asked.snaplen), run, filter=asked.filter or "")
+        follow(links, out, snaplen, run, filter=filter)
     except KeyboardInterrupt:  # before the first packet
         pass
     finally:

@@ -20,7 +20,7 @@ from emulator.fabric.kernel import syscalls
 pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("with_root")]
 
 LINES = 10_000
-HEAD = 'topology = "topologies.wan"\nduration = "1500 ms"\n[wan]\nhosts = 2\n[fidelity]\nlateness_p99 = "200 ms"\n'
+HEAD = 'topology = "topologies.wan"\nduration = "3 s"\n[wan]\nhosts = 2\n[fidelity]\nlateness_p99 = "200 ms"\n'
 HOSTS = f"""
 [[host]]
 nodes = "*"

@@ -11,7 +11,8 @@ import pytest
 
 from emulator.model.errors import EXIT_INTERNAL, EXIT_INTERRUPTED
 
-pytestmark = pytest.mark.netns
+PLAYED_WITHIN_S = 300  # all cases, one after the other
+pytestmark = [pytest.mark.netns, pytest.mark.timeout(PLAYED_WITHIN_S + 30)]
 
 SUPERVISOR = "emulator.runtime.supervisor.supervisor"
 # Places on the way of a run, in its order.
@@ -67,9 +68,8 @@ CASES = [
 def ended(with_root, tmp_path_factory):
     """What came of each case, by place and manner."""
     command = [sys.executable, str(Path(__file__).with_name("stages.py")), str(tmp_path_factory.mktemp("stages"))]
-    lines = subprocess.run(
-        [*command, *(f"{place}={how}" for place, how in CASES)], stdout=subprocess.PIPE, text=True, timeout=300
-    ).stdout.splitlines()
+    command += [f"{place}={how}" for place, how in CASES]
+    lines = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=PLAYED_WITHIN_S).stdout.splitlines()
     return {(came["place"], came["how"]): came for came in map(json.loads, lines)}
 
 

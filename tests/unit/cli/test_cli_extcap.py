@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 
 import pytest
@@ -68,8 +69,10 @@ def test_what_makes_no_sense_is_refused(words: list[str], error: str) -> None:
 
 
 def test_a_pipe_that_is_not_there_is_an_error(tmp_path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(DataError, match="No such file"):
         extcap(["--capture", "--extcap-interface", "skyloom:ab:x:up", "--fifo", str(tmp_path / "no" / "pipe")])
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 @pytest.mark.parametrize(("text", "good"), [("port 80", True), ("", True), ("port eighty", False), ("(", False)])
