@@ -17,7 +17,8 @@ from typing import Any
 
 import msgpack
 
-from emulator.client.run_handle import RunHandle, launch
+from emulator.client.launcher import launch
+from emulator.client.run_handle import RunHandle
 from emulator.model.errors import PlatformError, SkyloomError
 from emulator.record.folder import RunFolder
 from emulator.runtime.cluster.archives import PIECE_BYTES, pack
