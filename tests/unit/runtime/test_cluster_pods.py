@@ -111,3 +111,11 @@ def test_a_pod_refuses_what_is_too_large(port, secret):
         lead.sendall(b"\xff\xff\xff\xff")
         with pytest.raises(OSError, match="has closed"):
             Line(lead).hear()
+
+
+def test_a_pod_that_does_not_answer_is_not_waited_for(port, secret, tmp_path, monkeypatch):
+    machines = Pods(f"pods:127.0.0.1:{port}", str(tmp_path))
+    machines._started = [0]
+    monkeypatch.setattr(pods, "select", None)  # by which it would be
+    assert not machines.release(silent=[0])
+    assert machines._lines[0].tls.fileno() == -1, "it is let go of"
