@@ -52,6 +52,14 @@ class FlowPair:
     last_s: float = 0.0
     ended_bytes: int = 0  # of flows between the two that have ended
 
+    @property
+    def duration_s(self) -> float:
+        return self.last_s - self.first_s
+
+    def mean_bps(self) -> float:
+        """Bits a second since the flow started; 0 where that is not known, or just now."""
+        return self.bytes * 8 / self.duration_s if self.duration_s > 0 else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class _OpenProbe:
@@ -93,10 +101,11 @@ class LiveMetrics:
         elif name == traffic.lost:
             self._lost(node, key, t_s)
         elif name == traffic.flow_rate:
-            flow = self._flow(key, node, program, t_s)
-            flow.now_bps, flow.last_s = value, t_s
+            self._flow(key, node, program, t_s).now_bps = value
         elif name == traffic.flow_size:
             flow = self._flow(key, node, program, t_s)
+            if not flow.bytes and flow.now_bps > 0:  # its first samples come an interval after it started
+                flow.first_s = min(flow.first_s, t_s - value * 8 / flow.now_bps)
             flow.bytes, flow.last_s = flow.ended_bytes + int(value), t_s
         self.panels.sample(t_s, node, program, name, value, key)
 
@@ -133,15 +142,8 @@ class LiveMetrics:
     def flow_rows(self) -> list[FlowRow]:
         rows: list[FlowRow] = []
         for (sender, receiver, _), flow in list(self.flows.items())[:LIVE_ROWS]:
-            span_s = flow.last_s - flow.first_s
-            rows.append(
-                {
-                    "pair": f"{sender} → {receiver}",
-                    "bytes": flow.bytes,
-                    "now_bps": flow.now_bps,
-                    "mean_bps": flow.bytes * 8 / span_s if span_s > 0 else 0.0,
-                }
-            )
+            pair, mean_bps = f"{sender} → {receiver}", flow.mean_bps()
+            rows.append({"pair": pair, "bytes": flow.bytes, "now_bps": flow.now_bps, "mean_bps": mean_bps})
         return rows
 
     def pairs(self) -> list[tuple[str, str]]:

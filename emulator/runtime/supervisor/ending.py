@@ -76,14 +76,13 @@ def flow_table(collector: Collector) -> list[FlowRow]:
     """`flows` of the verdict: one row for each flow between two nodes."""
     rows: list[FlowRow] = []
     for (sender, receiver, program), flow in sorted(collector.metrics.flows.items()):
-        span_s = flow.last_s - flow.first_s
         rows.append(
             {
                 "pair": f"{sender} → {receiver}",
                 "program": program,
                 "bytes": flow.bytes,
-                "duration_s": span_s,
-                "mean_bps": flow.bytes * 8 / span_s if span_s > 0 else 0.0,
+                "duration_s": flow.duration_s,
+                "mean_bps": flow.mean_bps(),
             }
         )
     return rows

@@ -201,6 +201,16 @@ def test_the_protocol_names_the_records_of_its_traffic():
     assert [(row["pair"], row["bytes"]) for row in metrics.flow_rows()] == [("a → b", 6_000_000)]
 
 
+def test_the_mean_of_a_flow_in_its_first_second_is_that_of_the_interval_before_its_first_samples():
+    metrics = LiveMetrics()
+    means = []
+    for second in (1, 2, 3):  # started at 0 s; rate and size are told a few microseconds one after the other
+        metrics.sample(second, "b", "prog", "goodput_bps", 40e6, "a")
+        metrics.sample(second + 9e-6, "b", "prog", "flow_bytes", 5e6 * second, "a")
+        means += [row["mean_bps"] for row in metrics.flow_rows()]
+    assert means == pytest.approx([40e6] * 3, rel=1e-4)
+
+
 def test_panels_see_their_programs_only_and_quiet_kinds_are_no_news():
     metrics = LiveMetrics(panels())
     for program, kind in (("prog", "murmur"), ("prog", "news"), ("other", "news")):
