@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from emulator.record.load import Run
 
 MOST_KEYS = 20  # of the scenario, shown where they differ
+MOST_CHARACTERS = 32  # of a value; --json has all of it
 
 
 def compare(
@@ -49,7 +50,12 @@ def _rows(document: dict[str, Any]) -> list[tuple[str, ...]]:
     from emulator.report import text
 
     asked = list(document["asked"].items())
-    rows: list[tuple[str, ...]] = [(name, *map(text.value, pair), "", "") for name, pair in asked[:MOST_KEYS]]
+
+    def shown(value: Any) -> str:
+        words = text.value(value)
+        return words if len(words) <= MOST_CHARACTERS else f"{words[: MOST_CHARACTERS - 1]}…"
+
+    rows: list[tuple[str, ...]] = [(name, *map(shown, pair), "", "") for name, pair in asked[:MOST_KEYS]]
     if len(asked) > MOST_KEYS:
         rows.append((f"({len(asked) - MOST_KEYS} more keys differ; --json has them)", "", "", "", ""))
     for name, row in document["figures"].items():

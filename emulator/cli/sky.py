@@ -48,5 +48,6 @@ def _site(text: str) -> list[str]:
         raise UsageError(f"--site {text}: no place on Earth; expected latitudes to ±90 and longitudes to ±180")
     station = f'[{{name = "site", lat_deg = {lat_deg!r}, lon_deg = {lon_deg!r}}}]'
     return [
-        "ground.stations=[]", f"ground.station={station}", 'ground.terminal="starlink"', 'gateways.sites="near"',
+        "ground.stations=[]", f"ground.station={station}", 'ground.terminal="starlink"', "ground.antennas=1",
+        'gateways.sites="near"',
     ]  # fmt: skip

@@ -113,11 +113,14 @@ def _await_verdict(run_id: str) -> None:
 
 
 def _finished(folder: Path, at_s: float | None, tui: bool | None, json: bool) -> None:
+    from emulator.model.errors import UsageError
     from emulator.observe.replay import Replay
     from emulator.report.summary import print_summary
     from emulator.ui import LiveScreen
 
     screen = LiveScreen(enabled=tui)
+    if at_s is not None and not (json or screen.draws):
+        raise UsageError(f"--at {at_s:g} s: no screen opens here; expected a terminal, or --json for that instant")
     if json:
         _print(Replay(folder, at_s).snapshot())
     elif screen.draws:

@@ -231,4 +231,4 @@ def _short(value: Any) -> str:
         return f"{value:.4g}"
     if isinstance(value, list | tuple):
         return ",".join(map(_short, value)) if len(value) <= 4 else f"[{len(value)} values]"
-    return str(value)
+    return str(value) or "-"

@@ -155,7 +155,7 @@ def clock_words(clock: ClockFigures) -> str:
     """What the verdict says of the clocks of hosts: "at most 5.00 s from that of host 0, known to 2.40 us; …"."""
     offset = text.microseconds(abs(clock.get("offset_us", 0.0)))
     bound, check = text.microseconds(clock.get("bound_us")), text.microseconds(clock.get("check_us"))
-    words = f"at most {offset} from that of host 0, known to {bound}; pairs without it contradict that by {check}"
+    words = f"at most {offset} from that of host 0, known to {bound}; other pairs of hosts agree to {check}"
     stepped = clock.get("stepped_us")
     return words + (f"; one was stepped by {text.microseconds(stepped)}" if stepped else "")
 

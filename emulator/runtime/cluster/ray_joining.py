@@ -24,12 +24,12 @@ CURRENT = Path("/tmp/ray/ray_current_cluster")  # where Ray notes the cluster of
 def join(address: str) -> Any:
     """The module `ray`, connected to the cluster whose head is at `address` ("host:port", "ray://host:port" from
     outside of it, or "auto"). PlatformError."""
-    address = _resolved(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray
     except ImportError:
         raise PlatformError("Ray is not installed; pip install 'skyloom[cluster]'") from None
+    address = _resolved(address)
     host, _, port = address.removeprefix(CLIENT).rpartition(":")
     try:
         with socket.create_connection((host, int(port)), CHECK_S) as end:

@@ -12,12 +12,18 @@ from typing import Any
 import pytest
 import typer
 
-from emulator.cli import COMMANDS, _app
+from emulator.cli import COMMANDS, _app, sky
+from emulator.model.errors import SkyloomError
+from emulator.scenario import load
+from emulator.scenario.catalogue import bundled
 
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"(?<!`)!?\[[^\]\n]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.S | re.M)
+
+
+NOT_BUNDLED = re.compile(r"consensus\.rule=patient|isl\.rat=")  # a rule that the reader writes, an error that is shown
 
 
 def text_of(page: Path) -> str:
@@ -84,6 +90,21 @@ def test_commands_can_be_typed(page: Path, command: Any) -> None:
             found.make_context(words[0], words[1:], resilient_parsing=False)
         except Exception as error:
             pytest.fail(f"{page.name}: skyloom {shlex.join(words)}: {error}")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_bundled_scenarios_take_what_is_set(page: Path, command: Any) -> None:
+    names = {entry.name for entry in bundled()}
+    for words in typed(page):
+        if words[0] in ("run", "plan"):
+            asked = command.commands[words[0]].make_context(words[0], words[1:]).params
+            if asked["scenario"] in names and not NOT_BUNDLED.search(shlex.join(words)):
+                items = [*sky.overrides(asked["start"], site=asked.get("site")), *(asked["overrides"] or ())]
+                items += [f'duration="{asked["duration"]}"'] if asked["duration"] else []
+                try:
+                    load(asked["scenario"], items)
+                except SkyloomError as error:
+                    pytest.fail(f"{page.name}: skyloom {shlex.join(words)}: {error}")
 
 
 def test_python_of_the_analysis_page_is_sound() -> None:

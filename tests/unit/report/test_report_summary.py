@@ -138,6 +138,6 @@ def test_folder_without_a_verdict_is_a_clear_error(folder):
 def test_clocks_are_as_far_apart_as_units_fit() -> None:
     words = clock_words({"offset_us": -86_400e6, "bound_us": 5.15, "check_us": 1660.0, "stepped_us": 300_100.0})
     assert words == (
-        "at most 86,400 s from that of host 0, known to 5.15 us; pairs without it contradict that by 1.66 ms; "
+        "at most 86,400 s from that of host 0, known to 5.15 us; other pairs of hosts agree to 1.66 ms; "
         "one was stepped by 300 ms"
     )
