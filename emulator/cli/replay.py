@@ -40,6 +40,8 @@ def replay(
     first = _ended(find(run, runs))
     scenario = load(first.path / "scenario.toml")
     if against is None:
+        if hosts is None and cluster is None:
+            hosts = _as_many(first)
         second = _played(scenario, runs, tui, first.path, hosts, cluster)
     else:
         second = _ended(find(against, runs))
@@ -90,6 +92,14 @@ def compared(first: Run, second: Run, scenario: Scenario) -> dict[str, Any]:
 
 def _row(of_run: Any, of_replay: Any) -> dict[str, Any]:
     return {"run": of_run, "replay": of_replay}
+
+
+def _as_many(first: Run) -> int | None:
+    """As many pseudo-hosts as the first run had hosts, which is told; None for one that had one."""
+    machines = first.verdict.machines if first.verdict is not None else []
+    if machines:
+        sys.stderr.write(f"over {len(machines)} pseudo-hosts of this machine, for as many hosts of the run (--hosts)\n")
+    return len(machines) or None
 
 
 def _played(

@@ -5,7 +5,7 @@ Invariant: it is made for each snapshot from `NetworkState` alone; there is no s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from emulator.model.network import Network
@@ -41,6 +41,10 @@ class NetworkState(Protocol):
         """Delivered in the last intervals, by link end."""
 
     @property
+    def node_hosts(self) -> Sequence[str]:
+        """The names of their hosts, by node, where the run has several."""
+
+    @property
     def overrides(self) -> Callable[[], Mapping[int, Mapping[str, Any]]]:
         """By link end: the values that an action has set instead of the schedule's."""
 
@@ -70,6 +74,7 @@ def _of_link(state: NetworkState, name: str, now_s: float) -> Detail:
     row, values = state.link_row(name, now_s), state.effective(state.ends[name], now_s)
     facts = [
         ("leads to", row.get("far") or "nobody"),
+        *_crossing(state, state.ends[name], now_s),
         ("state", "up" if row["up"] else "down"),
         ("delay asked", f"{values.delay_s * 1e3:.3f} ms"),
         *([("by a fault", _by_fault(overridden))] if (overridden := state.overrides().get(state.ends[name])) else []),
@@ -85,6 +90,14 @@ def _of_link(state: NetworkState, name: str, now_s: float) -> Detail:
     node = name.partition(":")[0]
     detail["events"] = state.metrics.events_of(name, EVENTS) or state.metrics.events_of(node, EVENTS)
     return detail
+
+
+def _crossing(state: NetworkState, end: int, now_s: float) -> list[tuple[str, str]]:
+    """The hosts between which packets of a link end go, where the run has several."""
+    nodes = [state.effective(each, now_s).peer for each in (end ^ 1, end)]
+    if not state.node_hosts or min(nodes) < 0:
+        return []
+    return [("hosts", " → ".join(dict.fromkeys(state.node_hosts[node] for node in nodes)))]
 
 
 def _by_fault(overridden: Mapping[str, Any]) -> str:
@@ -115,6 +128,8 @@ def _of_node(state: NetworkState, name: str, now_s: float) -> Detail:
     number = state.nodes[name]
     node = state.network.nodes[number]
     facts = [("role", node.role), ("IPv4", node.ipv4 or "-"), ("IPv6", node.ipv6 or "-")]
+    if state.node_hosts:
+        facts.append(("host", state.node_hosts[number]))
     if node.position is not None:
         facts.append(("place", f"{node.position[0]:.2f}°, {node.position[1]:.2f}°"))
     if node.live:

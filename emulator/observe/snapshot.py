@@ -93,6 +93,7 @@ class NodeRow(TypedDict, total=False):
     role: str
     state: Literal["up", "ended", "failed"]  # of its programs; "up" too where it has none
     programs: list[str]
+    host: str  # on which it lives; absent in a run on one
     cpu: float  # cores used by its processes over the last second or so
     memory_bytes: int  # that its processes share with nobody (forked ones share most of theirs)
     sent_bps: float  # over all its link ends

@@ -167,6 +167,7 @@ class SnapshotBuilder:
         self.schedule_view = schedule_view
         self.metrics = collector.metrics
         self.overrides: Callable[[], Mapping[int, Mapping[str, Any]]] = dict  # as `Faults.overrides`
+        self.node_hosts: Sequence[str] = ()  # names of their hosts, where the run has several
         self.history_bps = collector.history_bps
         self.nodes = {node.name: number for number, node in enumerate(network.nodes)}
         self.ends = collector.numbers
@@ -336,6 +337,8 @@ class SnapshotBuilder:
             "sent_bps": _rate(found, self._sends.get(number, ())),
             "received_bps": _rate(found, self._receives.get(number, ())),
         }
+        if self.node_hosts:
+            row["host"] = self.node_hosts[number]
         usage = self._usage
         if usage is not None:
             pids = [job.process.pid for job in jobs if job.process is not None]

@@ -70,6 +70,11 @@ class Plane(Planning, ABC):
         """Packets of the run's own capture that were lost behind the relay."""
         return 0
 
+    @property
+    def node_hosts(self) -> Sequence[str]:
+        """The names of the hosts on which nodes live, by node, where there are several."""
+        return ()
+
     def hosts(self) -> tuple[list[MachineRow], list[TrunkRow]]:
         """Its hosts and the trunks between them, where there are several."""
         return [], []

@@ -93,6 +93,7 @@ class Running:
         usage = Usage() if data_plane.here else None
         self.snapshot_builder = SnapshotBuilder(network, self.schedule_view, jobs, processes, collector, usage)
         self.snapshot_builder.overrides = faults.overrides
+        self.snapshot_builder.node_hosts = data_plane.node_hosts
         data_plane.on_report = self._relay_said
         processes.on_record = collector.record
         processes.on_dropped = collector.dropped

@@ -203,7 +203,7 @@ class Ground(Table):
         if self.weather is not None and self.rain_mm_h > 0:
             raise Unfit("both `weather` and `rain_mm_h`", "one of them")
         if self.antennas == "all" and self.terminal == "starlink":
-            raise Unfit('`antennas` "all" with `terminal` "starlink", whose slots assign satellites', "a number, such as 1")
+            raise Unfit('`antennas` "all" with `terminal` "starlink", whose slots assign satellites', "1, or more")
         for key in ("ethernet", "carrier"):
             if getattr(self, key) and self.antennas != 1:
                 raise Unfit(f"`{key}` with `antennas` {self.antennas}, which share an interface", "`antennas` 1")

@@ -89,6 +89,7 @@ class Lead:
         self._tasks = tasks
         self.names = cluster.names()
         self.node_counts = [int((task.owner == task.host).sum()) for task in tasks]
+        self.node_hosts = [self.names[host] for host in tasks[0].owner.tolist()]  # names, by node
         self._tasks_in_play: list[asyncio.Task[None]] = []
         self.beginning: Beginning  # once the hosts are there
 

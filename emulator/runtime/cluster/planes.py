@@ -138,6 +138,10 @@ class SpreadPlane(Plane):
         super().close()
         self._lead.close()
 
+    @property
+    def node_hosts(self) -> Sequence[str]:
+        return self._lead.node_hosts
+
     def hosts(self) -> tuple[list[MachineRow], list[TrunkRow]]:
         return self._shown
 

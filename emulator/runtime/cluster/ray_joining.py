@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import suppress
+from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -18,18 +19,21 @@ CHECK_S = 3.0
 READY_S = 10.0  # for an actor: other work may hold its processors
 ANSWER_S = 30.0  # for one that is ready
 CLIENT = "ray://"  # before the address of a head's port for clients, which are no machines of the cluster
+NOT_INSTALLED = "Ray is not installed; pip install 'skyloom[cluster]'"
 CURRENT = Path("/tmp/ray/ray_current_cluster")  # where Ray notes the cluster of this machine
 
 
 def join(address: str) -> Any:
     """The module `ray`, connected to the cluster whose head is at `address` ("host:port", "ray://host:port" from
     outside of it, or "auto"). PlatformError."""
+    if address == "auto" and find_spec("ray") is None:  # before the advice to call `ray start`
+        raise PlatformError(NOT_INSTALLED)
+    address = _resolved(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray
     except ImportError:
-        raise PlatformError("Ray is not installed; pip install 'skyloom[cluster]'") from None
-    address = _resolved(address)
+        raise PlatformError(NOT_INSTALLED) from None
     host, _, port = address.removeprefix(CLIENT).rpartition(":")
     try:
         with socket.create_connection((host, int(port)), CHECK_S) as end:

@@ -26,24 +26,38 @@ BEFORE_S, AFTER_S = 60.0, 120.0  # of the contacts around the present
 
 
 def nodes(snapshot: Snapshot, state: State, width: int, rows: int, signs: Signs) -> list[Line]:
-    """A line a live node."""
+    """A line a live node; below them the hosts and trunks of a run on several."""
     counted = snapshot.get("node_count", len(snapshot.get("node_rows", [])))
-    return _chosen("Nodes", counted, tables.nodes(signs), snapshot, state, width, rows)
+    several = bool(snapshot.get("machines"))
+    below = _hosts(snapshot, width, rows // 2) if several else _events(snapshot)
+    return _chosen("Nodes", counted, tables.nodes(signs, several), snapshot, state, width, rows, below)
+
+
+def _hosts(snapshot: Snapshot, width: int, rows: int) -> list[Line]:
+    machines, trunks = snapshot.get("machines", []), snapshot.get("trunks", [])
+    room = min(len(machines) + 2, rows - rows // 2)
+    lines = tables.titled("Hosts, lateness in ms", tables.MACHINES, machines, width, room)
+    return [*lines, *tables.titled("Trunks between hosts", tables.TRUNKS, trunks, width, rows - room)]
+
+
+def _events(snapshot: Snapshot) -> list[Line]:
+    return tables.tail("Events", tables.snapshot_events(snapshot), EVENTS_BELOW)
 
 
 def links(snapshot: Snapshot, state: State, width: int, rows: int, signs: Signs) -> list[Line]:
     """A line a link end."""
     counted = snapshot.get("link_count", len(snapshot.get("links", [])))
-    return _chosen("Links", counted, tables.links(signs, width), snapshot, state, width, rows)
+    return _chosen("Links", counted, tables.links(signs, width), snapshot, state, width, rows, _events(snapshot))
 
 
 def _chosen(
-    words: str, counted: int, columns: Sequence[Column], snapshot: Snapshot, state: State, width: int, rows: int
-) -> list[Line]:
-    """A table with a selected row, scrolled to it, and the newest events below."""
+    words: str, counted: int, columns: Sequence[Column], snapshot: Snapshot, state: State, width: int, rows: int,
+    below: list[Line],
+) -> list[Line]:  # fmt: skip
+    """A table with a selected row, scrolled to it, and where there is room `below` at the bottom."""
     found = rows_of(state, snapshot)
-    below = tables.tail("Events", tables.snapshot_events(snapshot), EVENTS_BELOW) if rows >= ROOMY else []
-    room = max(0, rows - 2 - (EVENTS_BELOW if below else 0))
+    below = below if rows >= ROOMY else []
+    room = max(0, rows - 2 - max(len(below), EVENTS_BELOW if below else 0))
     at = position(state, found)
     first = max(0, min(at - room // 2, len(found) - room))
     shown = found[first : first + room]

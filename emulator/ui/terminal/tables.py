@@ -43,14 +43,17 @@ def _programs(row: Row) -> Cell:
     return ", ".join(row.get("programs", ())) or "-", DIM
 
 
-def nodes(signs: Signs) -> list[Column]:
-    """Of live nodes."""
+def nodes(signs: Signs, several_hosts: bool = False) -> list[Column]:
+    """Of live nodes; those of several hosts have no figures of their own of processor and memory, their hosts have."""
+    used = [
+        Column("cpu", 6, _percent, "cpu", True),
+        Column("memory", 9, _number("memory_bytes", text.size), "memory_bytes", True),
+    ]
     return [
         Column("node", 0, _plain("node"), "node"),
         Column("role", 14, _plain("role"), "role"),
         Column("state", 8, _node_state(signs)),
-        Column("cpu", 6, _percent, "cpu", True),
-        Column("memory", 9, _number("memory_bytes", text.size), "memory_bytes", True),
+        *([Column("host", 12, _plain("host"), "host")] if several_hosts else used),
         Column("sent", 12, _number("sent_bps", text.rate), "sent_bps", True),
         Column("received", 12, _number("received_bps", text.rate), "received_bps", True),
         Column("programs", 0, _programs, from_width=100),

@@ -27,14 +27,17 @@ delay = "10 ms"
 def made(tmp_path):
     """Makes the folder of a run in which a link went down, or something else was done."""
 
-    def make(done="link-down", scenario=SCENARIO):
+    def make(done="link-down", scenario=SCENARIO, hosts=0):
         folder = RunFolder.create(tmp_path, "small")
         logs = EventLog(folder), SampleLog(folder), LinkLog(folder, [])
         logs[0].append(1.0, "", "skyloom", "action", {"do": done, "links": ["a:*"]})
         for spool in logs:
             spool.finish()
         folder.write_scenario(scenario)
-        folder.write_verdict(Verdict("small", 5, duration_s=2.0, drops={"queue": 3, "loss": 0}).to_json())
+        machines = [{"name": f"host {number}", "nodes": 1, "lateness_ms": {}, "engine_cpu_s": 0.0, "relay_cpu_s": 0.0,
+                     "late_rows": 0, "memory_bytes": 0} for number in range(hosts)]  # fmt: skip
+        verdict = Verdict("small", 5, duration_s=2.0, drops={"queue": 3, "loss": 0}, machines=machines)
+        folder.write_verdict(verdict.to_json())
         return str(folder.path)
 
     return make
@@ -50,6 +53,24 @@ def ended(tmp_path, first, second, json=False):
 def test_a_comparison_plays_nowhere(tmp_path, made, option, value):
     with pytest.raises(UsageError, match=f"--{option} with --against"):
         replay(made(), made(), tmp_path, None, False, **{option: value})
+
+
+@pytest.mark.parametrize(
+    ("of_run", "options", "asked"),
+    [(3, {}, (3, None)), (0, {}, (None, None)), (3, {"hosts": 1}, (1, None)), (3, {"cluster": "auto"}, (None, "auto"))],
+)
+def test_a_replay_has_as_many_hosts_as_its_run_and_says_so(tmp_path, made, capsys, monkeypatch, of_run, options, asked):
+    played = []
+
+    def play(scenario, runs, screen, *over):
+        played.append(over)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("emulator.cli.play.play", play)
+    with pytest.raises(KeyboardInterrupt):
+        replay(made(hosts=of_run), runs=tmp_path, tui=False, **options)
+    assert played == [asked]
+    assert ("over 3 pseudo-hosts of this machine" in capsys.readouterr().err) == (of_run == 3 and not options)
 
 
 def test_equal_runs_end_with_0(tmp_path, made, capsys):

@@ -156,6 +156,18 @@ def test_details(snapshot_builder, name, facts):
     assert facts.items() <= dict(detail["facts"]).items()
 
 
+def test_of_a_run_on_several_hosts_details_tell_them(snapshot_builder):
+    def facts(name):
+        return dict(snapshot_builder.rows({"detail": name}, 1.5)["detail"]["facts"])
+
+    assert "host" not in snapshot_builder.node_row(0) | facts("gs-oslo")
+    assert "hosts" not in facts("gs-oslo:up")
+    snapshot_builder.node_hosts = ["host 0", "host 0", "host 0", "host 1"]
+    assert snapshot_builder.node_row(0)["host"] == facts("gs-oslo")["host"] == "host 0"
+    assert facts("gs-oslo:up")["hosts"] == "host 0 → host 1"
+    assert facts("gs-oslo:up~down")["hosts"] == "host 1 → host 0"
+
+
 def test_a_link_down_by_its_own_table_is_shown_down():
     up = np.array([True, False])
     knots = PiecewiseSchedule(np.array([0.0, 1.0]), np.zeros(2), np.full(2, np.inf), np.zeros(2), up)

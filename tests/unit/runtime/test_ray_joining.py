@@ -20,9 +20,10 @@ def test_what_is_no_address_of_a_head_is_refused(address):
 
 
 @pytest.mark.skipif(find_spec("ray") is not None, reason="Ray is installed")
-def test_without_ray_the_extra_is_named():
+@pytest.mark.parametrize("address", ["localhost:6379", "auto"])
+def test_without_ray_the_extra_is_named(address):
     with pytest.raises(PlatformError, match=r"pip install 'skyloom\[cluster\]'"):
-        join("localhost:6379")
+        join(address)
 
 
 @with_ray

@@ -88,6 +88,11 @@ def test_golden_frames_of_a_run_on_several_hosts(width, height):
     ]
     shown = full(machines=machines, trunks=trunks)
     check_golden(f"screen-hosts-{width}x{height}.txt", drawn(shown, width, height))
+    nodes = [{**row, "host": f"host {number % 2}"} for number, row in enumerate(shown["node_rows"])]
+    for row in nodes:
+        del row["cpu"], row["memory_bytes"]
+    shown = drawn({**shown, "node_rows": nodes}, width, height, replace(PLAYING, panel="nodes"))
+    check_golden(f"screen-nodes-hosts-{width}x{height}.txt", shown)
 
 
 def test_golden_frame_of_a_finished_run_says_how_to_move_in_time():
