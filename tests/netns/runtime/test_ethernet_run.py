@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from skyloom_command import skyloom
+from skyloom_command import skyloom_in_time
 
 from emulator.record.load import Run, load_run
 
@@ -71,7 +71,7 @@ expect = "exit 0"
 def play(tmp_path: Path, text: str, routing: str, ethernet: str) -> Run:
     file = tmp_path / "sky.toml"
     file.write_text(SKY.format(routing=routing, ethernet=ethernet) + text)
-    ended = skyloom("run", file, "--no-tui", "--runs", tmp_path / "runs", "--set", "fidelity.lateness_p99=1 s")
+    ended = skyloom_in_time("run", file, "--no-tui", "--runs", tmp_path / "runs", "--set", "fidelity.lateness_p99=1 s")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return load_run(tmp_path / "runs" / "sky" / "latest")
 

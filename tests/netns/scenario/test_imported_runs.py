@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from made_images import BUSYBOX, busybox_layer, docker_files, write_archive
-from skyloom_command import skyloom
+from skyloom_command import skyloom_in_time
 
 from emulator.model.errors import EXIT_PASS
 
@@ -72,7 +72,7 @@ def test_a_compose_file_with_an_image_runs_over_a_map(tmp_path: Path) -> None:
     (tmp_path / "www/index.html").write_text("hello {x}\n")
     file = tmp_path / "compose.yaml"
     file.write_text(COMPOSE)
-    done = skyloom("run", file, "--wan", "five-regions", "--no-tui", "--runs", tmp_path / "runs")
+    done = skyloom_in_time("run", file, "--wan", "five-regions", "--no-tui", "--runs", tmp_path / "runs")
     assert done.returncode == EXIT_PASS, done.stdout + done.stderr
     assert f"note: {file}:16  services.client.container_name: " in done.stderr
     run = tmp_path / "runs" / tmp_path.name / "latest"
@@ -87,5 +87,5 @@ def test_routers_of_a_containerlab_topology_load_their_configuration(tmp_path: P
         (tmp_path / f"r{number}.conf").write_text(ROUTER.format(number=number, other=3 - number))
     file = tmp_path / "lab.clab.yml"
     file.write_text(LAB)
-    done = skyloom("run", file, "--no-tui", "--runs", tmp_path / "runs")
+    done = skyloom_in_time("run", file, "--no-tui", "--runs", tmp_path / "runs")
     assert done.returncode == EXIT_PASS, done.stdout + done.stderr

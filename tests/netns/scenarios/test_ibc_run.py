@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from skyloom_command import skyloom
+from skyloom_command import skyloom_in_time
 
 pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("with_root")]
 pytest.importorskip("aiohttp", reason="aiohttp is absent (pip install 'skyloom[ibc]')")
@@ -42,7 +42,7 @@ def test_a_chain_that_is_killed_goes_on(tmp_path: Path) -> None:
     text = (Path(__file__).parents[3] / "scenarios/ibc/scenario.toml").read_text()
     scenario = tmp_path / "ibc.toml"
     scenario.write_text(text + KILLED)
-    ended = skyloom("run", scenario, *SHORT, "--no-tui", "--runs", tmp_path)
+    ended = skyloom_in_time("run", scenario, *SHORT, "--no-tui", "--runs", tmp_path)
     folder = tmp_path / "ibc" / "latest"
     assert ended.returncode == 0, ended.stdout
     heights, restored = heights_and_restored(folder)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from skyloom_command import skyloom
+from skyloom_command import skyloom_in_time
 
 from nodes.ibc.chain.consensus import Committee
 from nodes.ibc.comet.commits import SignatureCache, verify_commit
@@ -67,7 +67,7 @@ CUT_S, HEALED_S = 8.0, 9.0  # no block in between: what was under way when the c
 def test_validators_have_one_chain_through_kills_and_cuts(tmp_path: Path) -> None:
     scenario = tmp_path / "validators.toml"
     scenario.write_text(SCENARIO)
-    ended = skyloom("run", scenario, "--no-tui", "--runs", tmp_path)
+    ended = skyloom_in_time("run", scenario, "--no-tui", "--runs", tmp_path)
     assert ended.returncode == 0, ended.stdout
     folder = tmp_path / "validators" / "latest"
     events = told(folder)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from skyloom_command import skyloom
+from skyloom_command import skyloom_in_time
 
 from emulator.record.load import load_run
 
@@ -24,7 +24,7 @@ SHORT = (
 def test_each_forgery_is_refused_by_its_check_and_a_liar_loses_its_stake_everywhere(tmp_path: Path) -> None:
     ring = ("--set", "chains=5", "--set", "baseline=none", "--set", "block_gas=-1")
     attacked = (*ring, "--set", "faults.attacks=true", "--set", "faults.liars=1", "--set", "faults.at=6s")
-    ended = skyloom("run", "xroute", *SHORT, *NEAR, *attacked, "--no-tui", "--runs", tmp_path)
+    ended = skyloom_in_time("run", "xroute", *SHORT, *NEAR, *attacked, "--no-tui", "--runs", tmp_path)
     assert ended.returncode == 0, ended.stdout
     folder = tmp_path / "xroute" / "latest"
     summary = json.loads((folder / "verdict.json").read_text())["summary"]

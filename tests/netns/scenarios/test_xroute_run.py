@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from skyloom_command import skyloom
+from skyloom_command import skyloom_in_time
 
 pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("with_root")]
 pytest.importorskip("aiohttp", reason="aiohttp is absent (pip install 'skyloom[ibc]')")
@@ -21,7 +21,7 @@ PLACED = ("a-0", "b-0", "c-0", "d-0", "relayer-1", "relayer-2")
 
 
 def test_messages_cross_a_transit_and_all_is_well_by_the_audit(tmp_path: Path) -> None:
-    ended = skyloom("run", "xroute", *SMALL, "--no-tui", "--runs", tmp_path)
+    ended = skyloom_in_time("run", "xroute", *SMALL, "--no-tui", "--runs", tmp_path)
     assert ended.returncode == 0, ended.stdout
     summary = json.loads((tmp_path / "xroute" / "latest" / "verdict.json").read_text())["summary"]
     assert summary["delivered"] == summary["sent"] >= 8
@@ -41,7 +41,7 @@ def test_a_quorum_survives_a_chain_and_a_relayer_that_are_killed(tmp_path: Path)
         "load.drain=16s", "fidelity.lateness_p99=100ms", *killed,
     )  # fmt: skip
     words = [word for each in given for word in ("--set", each)]
-    ended = skyloom("run", "xroute", "--duration", "30s", *words, *near, "--no-tui", "--runs", tmp_path)
+    ended = skyloom_in_time("run", "xroute", "--duration", "30s", *words, *near, "--no-tui", "--runs", tmp_path)
     assert ended.returncode == 0, ended.stdout
     summary = json.loads((tmp_path / "xroute" / "latest" / "verdict.json").read_text())["summary"]
     assert summary["delivered"] == summary["sent"] >= 8
@@ -55,7 +55,7 @@ def test_names_that_owners_register_decide_routes(tmp_path: Path) -> None:
         "fidelity.lateness_p99=100ms",
     )  # fmt: skip
     words = [word for each in given for word in ("--set", each)]
-    ended = skyloom("run", "xroute", "--duration", "26s", *words, *near, "--no-tui", "--runs", tmp_path)
+    ended = skyloom_in_time("run", "xroute", "--duration", "26s", *words, *near, "--no-tui", "--runs", tmp_path)
     assert ended.returncode == 0, ended.stdout
     summary = json.loads((tmp_path / "xroute" / "latest" / "verdict.json").read_text())["summary"]
     assert (summary["names"], summary["names_renewed"]) == (4, 4)

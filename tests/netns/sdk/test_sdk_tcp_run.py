@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from fabric_sandbox import needs_sandbox
-from skyloom_command import skyloom
+from skyloom_command import skyloom_in_time
 
 from emulator.record.load import load_run
 
@@ -81,7 +81,7 @@ def play(folder: Path, ends: str, duration: str, rest: str) -> Path:
     """The folder of a run."""
     (folder / "talker.py").write_text(PROGRAM)
     (folder / "talk.toml").write_text(HEAD.format(duration=duration, ends=ends) + rest)
-    done = skyloom("run", folder / "talk.toml", "--no-tui", "--json", "--runs", folder / "runs")
+    done = skyloom_in_time("run", folder / "talk.toml", "--no-tui", "--json", "--runs", folder / "runs")
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "runs" / "talk" / "latest"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from fabric_sandbox import needs_sandbox
-from skyloom_command import skyloom
+from skyloom_command import skyloom_in_time
 
 from emulator.record.load import load_run
 
@@ -83,7 +83,7 @@ def play(folder: Path, rest: str, duration: float = 12.0, expect: str = "exit 0"
     """Verdict and folder of a run."""
     (folder / "talker.py").write_text(PROGRAM)
     (folder / "talk.toml").write_text(HEAD.format(duration=duration, expect=expect) + rest)
-    done = skyloom("run", folder / "talk.toml", "--no-tui", "--json", "--runs", folder / "runs")
+    done = skyloom_in_time("run", folder / "talk.toml", "--no-tui", "--json", "--runs", folder / "runs")
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout), folder / "runs" / "talk" / "latest"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from skyloom_command import skyloom
+from skyloom_command import skyloom_in_time
 
 from emulator.record.load import load_run
 
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("with_root")]
 def run(folder: Path, *options: str, scenario: str = "explore") -> tuple[int, dict[str, Any], str]:
     """Exit code, verdict and what was said on standard error."""
     sets = [word for option in options for word in ("--set", option)]
-    done = skyloom("run", scenario, "--no-tui", "--json", "--runs", folder / "runs", *sets)
+    done = skyloom_in_time("run", scenario, "--no-tui", "--json", "--runs", folder / "runs", *sets)
     return done.returncode, json.loads(done.stdout) if done.stdout else {}, done.stderr
 
 

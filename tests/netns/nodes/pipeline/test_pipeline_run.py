@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fabric_sandbox import needs_sandbox
 from pipeline_model import small
-from skyloom_command import skyloom
+from skyloom_command import skyloom_in_time
 
 from emulator.record.load import load_run
 from nodes.pipeline.codecs.calibration import transfer
@@ -158,7 +158,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Records:
     folder = tmp_path_factory.mktemp("pipeline")
     (folder / "hindered.py").write_text(PROGRAM.replace("{cut_s}", str(CUT_S)))
     (folder / "hindered.toml").write_text(SCENARIO)
-    done = skyloom("run", folder / "hindered.toml", "--no-tui", "--json", "--runs", folder / "runs")
+    done = skyloom_in_time("run", folder / "hindered.toml", "--no-tui", "--json", "--runs", folder / "runs")
     assert done.returncode == 0, done.stdout + done.stderr
     return Records(folder / "runs" / "hindered" / "latest")
 

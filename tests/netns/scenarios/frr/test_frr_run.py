@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from skyloom_command import skyloom
+from skyloom_command import skyloom_in_time
 
 needs_frr = pytest.mark.skipif(not Path("/usr/lib/frr/ospfd").exists(), reason="needs Debian's frr")
 pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("with_root"), needs_frr]
@@ -28,7 +28,7 @@ SMALL = {
 
 def test_ospf_has_the_routes_of_the_fewest_hops_after_a_start_and_a_cut(tmp_path: Path) -> None:
     words = [word for key, value in SMALL.items() for word in ("--set", f"{key}={value}")]
-    ended = skyloom("run", "frr", "--no-tui", "--duration", "13s", "--runs", tmp_path, *words)
+    ended = skyloom_in_time("run", "frr", "--no-tui", "--duration", "13s", "--runs", tmp_path, *words)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     summary = json.loads((tmp_path / "frr" / "latest" / "verdict.json").read_text())["summary"]
     assert summary["routers"] == 8

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from fabric_sandbox import needs_sandbox
-from skyloom_command import skyloom
+from skyloom_command import skyloom_in_time
 
 pytestmark = [pytest.mark.netns, pytest.mark.timeout(120), needs_sandbox]
 
@@ -18,7 +18,7 @@ ANY_MACHINE = "fidelity.lateness_p99=500 ms"  # what is asserted here does not d
 def run(folder: Path, *parameters: str) -> dict[str, Any]:
     """The verdict of a run that passed."""
     sets = [word for parameter in (*parameters, ANY_MACHINE) for word in ("--set", parameter)]
-    done = skyloom("run", "plurality", "--no-tui", "--json", "--runs", folder, *sets)
+    done = skyloom_in_time("run", "plurality", "--no-tui", "--json", "--runs", folder, *sets)
     assert done.returncode == 0, done.stdout + done.stderr
     verdict: dict[str, Any] = json.loads(done.stdout)
     return verdict
@@ -111,7 +111,7 @@ def test_an_agent_that_dies_is_not_waited_for(tmp_path: Path) -> None:
         '[[action]]\nat = "400 ms"\ndo = "restart"\nnodes = ["a3"]\n'
         '[fidelity]\nlateness_p99 = "500 ms"\n[rounds]\nfidelity = 0.5\n'
     )
-    done = skyloom("run", scenario, "--no-tui", "--json", "--runs", tmp_path)
+    done = skyloom_in_time("run", scenario, "--no-tui", "--json", "--runs", tmp_path)
     summary = json.loads(done.stdout)["summary"]
     assert summary["consensus"], done.stderr
     assert summary["lost"] > 0

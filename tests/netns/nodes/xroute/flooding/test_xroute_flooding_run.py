@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from fabric_sandbox import needs_sandbox
-from skyloom_command import skyloom
+from skyloom_command import skyloom_in_time
 
 from emulator.record.load import load_run
 
@@ -84,7 +84,7 @@ groups = [["n0", "n1"], ["n2", "n3"]]
 def test_a_partition_is_healed(tmp_path: Path) -> None:
     (tmp_path / "teller.py").write_text(PROGRAM)
     (tmp_path / "flood.toml").write_text(SCENARIO)
-    done = skyloom("run", tmp_path / "flood.toml", "--no-tui", "--json", "--runs", tmp_path / "runs")
+    done = skyloom_in_time("run", tmp_path / "flood.toml", "--no-tui", "--json", "--runs", tmp_path / "runs")
     assert done.returncode == 0, done.stdout + done.stderr
     rows = load_run(tmp_path / "runs" / "flood" / "latest").events.iter_rows(named=True)
     told = {(row["kind"], row["node"]): json.loads(row["data"]) for row in rows}
