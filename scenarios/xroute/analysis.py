@@ -51,28 +51,28 @@ def messages(run: Run) -> dict[str, Any]:
 
 def rerouting(run: Run) -> dict[str, Any]:
     """How often the relayers of xRoute tried a message on another route, and how long after a chain's last block before
-    a halt they first did."""
+    a halt they first did; later changes, once it makes blocks again, have another cause."""
     import polars as pl
 
     own = pl.col("node").str.starts_with("relayer-")
     counts = run.samples.filter(own & (pl.col("name") == "rerouted")).group_by("node").agg(pl.col("value").max())
     figures: dict[str, Any] = {"rerouted": int(counts["value"].sum())}
-    halted_s = _halted_s(run)
+    begin_s, end_s = _halt_s(run)
     changes = run.events.filter(own & (pl.col("kind") == "rerouted"))["t_s"].to_list()
-    after = [t_s - halted_s for t_s in changes if halted_s is not None and t_s > halted_s]
-    return figures | ({"reroute_s": round(min(after), 2)} if after else {})
+    meanwhile = [t_s - begin_s for t_s in changes if begin_s < t_s < end_s]
+    return figures | ({"reroute_s": round(min(meanwhile), 2)} if meanwhile else {})
 
 
-def _halted_s(run: Run) -> float | None:
-    """When a chain of xRoute made its last block before the first that came late; None where none did."""
+def _halt_s(run: Run) -> tuple[float, float]:
+    """From the last block of a chain of xRoute to the next one, the first that came late; no time where none did."""
     import polars as pl
 
     own = pl.col("node").str.contains(r"^[a-z]-0$")
     told = run.events.filter(own & (pl.col("kind") == "block")).select("t_s", "node", "data").sort("node", "t_s")
     rows = [(t_s, node, json.loads(data)["asked_s"]) for t_s, node, data in told.iter_rows()]
     late = (
-        before[0]
+        (before[0], after[0])
         for before, after in pairwise(rows)
         if before[1] == after[1] and after[0] - before[0] > 2 * LATE * after[2]
     )
-    return min(late, default=None)
+    return min(late, default=(0.0, 0.0))

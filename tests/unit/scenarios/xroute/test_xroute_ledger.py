@@ -230,6 +230,7 @@ def test_the_time_to_another_route_counts_from_the_last_block_before_the_halt() 
     ]
     assert summarised({}, *blocks, *changes)["reroute_s"] == 1.9
     assert "reroute_s" not in summarised({}, *blocks[3:], *changes)
+    assert "reroute_s" not in summarised({}, *blocks, (9.3, "relayer-1", "rerouted", {}))  # the halt is over
 
 
 def test_a_run_without_an_audit_fails() -> None:
