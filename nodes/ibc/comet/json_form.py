@@ -173,6 +173,11 @@ def read_number(data: Json, name: str) -> int:
     return _field(data, name, _int64)
 
 
+def read_text(data: Json, name: str) -> str:
+    """A field that is a text."""
+    return _field(data, name, _text)
+
+
 def read_list(data: Json, name: str) -> list[Anything]:
     """A field that is a list."""
     return _field(data, name, lambda entries: list(_all(entries, lambda entry: entry)))

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
-from nodes.ibc.comet.json_form import read_header, read_signed_header, read_validators
+from nodes.ibc.comet.json_form import read_header, read_number, read_signed_header, read_text, read_validators
 from nodes.ibc.core.events import Event
 from nodes.ibc.proto.ics23 import CommitmentProof
 from nodes.ibc.proto.wire import delimited
@@ -86,8 +87,8 @@ def _read(call: Call, results: Sequence[Any]) -> Any:
     match call:
         case StatusOf():
             sync = first["sync_info"]
-            heights = int(sync["earliest_block_height"]), int(sync["latest_block_height"])
-            return ChainStatus(first["node_info"]["network"], *heights)
+            heights = (read_number(sync, name) for name in ("earliest_block_height", "latest_block_height"))
+            return ChainStatus(read_text(first["node_info"], "network"), *heights)
         case Ask():
             return call.answer.decode(_value(call, first["response"]), strict=False)
         case Stored():
@@ -97,25 +98,25 @@ def _read(call: Call, results: Sequence[Any]) -> Any:
             proofs = [base64.b64decode(op["data"]) for op in ops]
             for proof in proofs:
                 CommitmentProof.decode(proof, strict=False)
-            return Proven(value, b"".join(_PROOF_TAG + delimited(proof) for proof in proofs), ops[0]["type"])
+            return Proven(value, b"".join(_PROOF_TAG + delimited(proof) for proof in proofs), read_text(ops[0], "type"))
         case BlockAt():
             header = read_header(first["header"])
             return Block(header.height, header.time.ns, tuple(map(_result, results[1]["txs_results"] or ())))
         case SignedHeaderAt():
             return read_signed_header(first["signed_header"])
         case ValidatorsAt():
-            if int(first["total"]) > MOST_VALIDATORS:
+            if read_number(first, "total") > MOST_VALIDATORS:
                 raise ValueError(f"{first['total']} validators, more than {MOST_VALIDATORS}")
             return read_validators(first["validators"])
         case TransactionsAt():
             return tuple(base64.b64decode(each) for each in first["block"]["data"]["txs"])
         case Broadcast():
-            return Admission(int(first["code"]), first["codespace"], first["log"])
+            return Admission(read_number(first, "code"), read_text(first, "codespace"), read_text(first, "log"))
 
 
 def _value(call: Ask | Stored, response: Json) -> bytes:
-    if int(response["code"]):
-        raise Unanswered(f"{call.chain} {getattr(call, 'path', 'store')}: {response['log'][:300]}")
+    if read_number(response, "code"):
+        raise Unanswered(f"{call.chain} {getattr(call, 'path', 'store')}: {read_text(response, 'log')[:300]}")
     return base64.b64decode(response["value"] or "")
 
 
@@ -125,4 +126,7 @@ def _result(form: Json) -> TxResult:
         for each in form["events"] or ()
         if each["type"] not in _UNREAD or (each["type"] == "message" and each["attributes"][0]["key"] == "action")
     )
-    return TxResult(int(form["code"]), form["codespace"], form["log"], int(form["gas_used"]), events)
+    for event in events:  # an error where a word is no text: blocks have thousands, so an event's are looked at at once
+        "".join((event.type, *chain.from_iterable(event.attributes))).encode()
+    code, gas_used = read_number(form, "code"), read_number(form, "gas_used")
+    return TxResult(code, read_text(form, "codespace"), read_text(form, "log"), gas_used, events)

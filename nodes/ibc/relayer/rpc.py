@@ -62,12 +62,11 @@ class Connection:
         try:
             async with self._opened().post(self._url, data=json.dumps(form), headers=_HEADERS) as response:
                 replies = json.loads(await response.read())
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RecursionError) as error:
             reason = str(error) or type(error).__name__
             raise Unanswered(f"Cannot connect to {self.chain} at {self._url}: {reason}") from None
-        found = {reply.get("id"): reply for reply in replies if isinstance(reply, dict)} if isinstance(
-            replies, list) else {}  # fmt: skip
-        if len(found) != len(batch):
+        found = _by_number(replies)
+        if found.keys() != {*range(len(batch))}:
             raise Unanswered(f"{self.chain} answers {len(found)} of {len(batch)} requests: {str(replies)[:200]}")
         return [found[number] for number in range(len(batch))]
 
@@ -93,7 +92,7 @@ class Connection:
     def _told(self, message: aiohttp.WSMessage) -> None:
         try:
             height = int(json.loads(message.data)["result"]["data"]["value"]["header"]["height"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return
         self._on_height(height)
 
@@ -126,6 +125,12 @@ class Telemetry:
 
     async def _on_get(self, request: web.Request) -> web.Response:
         return web.Response(text=self._page(), content_type="text/plain", charset="utf-8")
+
+
+def _by_number(replies: object) -> dict[int, dict[str, Any]]:
+    """The replies of a batch by the numbers of its requests; others answer none of them."""
+    each = [reply for reply in replies if isinstance(reply, dict)] if isinstance(replies, list) else []
+    return {reply["id"]: reply for reply in each if type(reply.get("id")) is int}
 
 
 async def answered(connections: Mapping[str, Connection], calls: Sequence[Call]) -> list[Any]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
-from nodes.ibc.relayer.calls import Broadcast, Call, StatusOf
+from nodes.ibc.relayer.calls import Broadcast, Call, StatusOf, Unanswered
 
 pytest.importorskip("aiohttp", reason="aiohttp is absent (pip install 'skyloom[ibc]')")
 
@@ -17,6 +17,8 @@ from aiohttp import web
 
 from nodes.ibc.relayer.rpc import MOST_BATCH, Connection
 
+T = TypeVar("T")
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 STATUS = {
     "node_info": {"network": "a-1"},
     "sync_info": {"earliest_block_height": "1", "latest_block_height": "7"},
@@ -32,16 +34,24 @@ def asked(calls: Sequence[Call], result: Any, before_answer: Callable[[list[Any]
         await before_answer(batch)
         return web.json_response([{"jsonrpc": "2.0", "id": each["id"], "result": result} for each in batch])
 
-    async def main() -> list[Any]:
+    return answers_of(on_post, lambda connection: connection.call(calls))
+
+
+def answers_of(
+    handle: Handler, ask: Callable[[Connection], Awaitable[T]], on_height: Callable[[int], None] = lambda height: None
+) -> T:
+    """What a connection makes of a chain that handles its requests so."""
+
+    async def main() -> T:
         application = web.Application(client_max_size=1 << 24)
-        application.add_routes([web.post("/", on_post)])
-        runner = web.AppRunner(application)
+        application.add_routes([web.route("*", "/{path:.*}", handle)])
+        runner = web.AppRunner(application, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
-        connection = Connection("a", f"http://127.0.0.1:{runner.addresses[0][1]}", lambda height: None)
+        connection = Connection("a", f"http://127.0.0.1:{runner.addresses[0][1]}", on_height)
         try:
-            return await asyncio.wait_for(connection.call(calls), 10.0)
+            return await asyncio.wait_for(ask(connection), 10.0)
         finally:
             await connection.close()
             await runner.cleanup()
@@ -81,3 +91,47 @@ def test_transactions_are_handed_over_in_their_order() -> None:
     answers = asked(txs, ADMISSION, alone)
     assert [each.code for each in answers] == [0] * len(txs)
     assert came == [base64.b64encode(tx.data).decode() for tx in txs]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "7", "{}", "[]", "[7]", "x", "[" * 100_000, '[{"id": []}]', '[{"id": {}}]', '[{"id": 1}]', '[{"id": "0"}]',
+        '[{"id": false}]', '[{"id": 0}]', '[{"id": 0, "result": 7}]',
+        '[{"id": 0, "result": {"sync_info": {"latest_block_height": Infinity}}}]',
+    ],
+)  # fmt: skip
+def test_a_body_that_answers_nothing_is_no_answer(body: str) -> None:
+    async def on_post(request: web.Request) -> web.Response:
+        return web.Response(text=body)
+
+    with pytest.raises(Unanswered):
+        answers_of(on_post, lambda connection: connection.call([StatusOf("a")]))
+
+
+def test_news_out_of_form_is_passed_over() -> None:
+    heights: list[int] = []
+    heard = asyncio.Event()
+    news = '{"result": {"data": {"value": {"header": {"height": %s}}}}}'
+
+    async def on_socket(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        for message in ("x", "7", "{}", "[" * 100_000, *(news % each for each in ("null", "[]", "Infinity", '"7"'))):
+            await socket.send_str(message)
+        await socket.receive()
+        return socket
+
+    def on_height(height: int) -> None:
+        heights.append(height)
+        heard.set()
+
+    async def listened(connection: Connection) -> None:
+        listening = asyncio.ensure_future(connection.listen())
+        hearing = asyncio.ensure_future(heard.wait())
+        await asyncio.wait((listening, hearing), return_when=asyncio.FIRST_COMPLETED)
+        assert not listening.done(), listening.exception()
+        listening.cancel()
+
+    answers_of(on_socket, listened, on_height)
+    assert heights == [7]
