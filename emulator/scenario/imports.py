@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 import sys
 import traceback
+from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -70,7 +72,20 @@ def _from_file(path: Path) -> ModuleType:
 
 
 def _failed(name: str, error: BaseException) -> Absent:
-    return Absent(f"{name!r} fails to import: {describe(error)}", "a module that imports without an error")
+    expected = "a module that imports without an error"
+    if isinstance(error, ModuleNotFoundError) and (extra := extra_of(error.name or "")):
+        expected = f"{error.name}, an optional dependency: pip install 'skyloom[{extra}]'"
+    return Absent(f"{name!r} fails to import: {describe(error)}", expected)
+
+
+def extra_of(package: str) -> str | None:
+    """The extra of Skyloom that brings a package of other people; None where none does."""
+    try:
+        wanted = metadata.requires("skyloom") or ()
+    except metadata.PackageNotFoundError:
+        return None
+    pairs = (re.match(r"([\w.-]+).*extra == ['\"]([\w-]+)", line) for line in wanted)
+    return next((pair[2] for pair in pairs if pair and pair[1] == package and pair[2] != "dev"), None)
 
 
 def describe(error: BaseException) -> str:
