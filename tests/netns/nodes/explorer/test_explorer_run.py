@@ -65,7 +65,7 @@ def test_block_trees(tmp_path: Path) -> None:
 
 @pytest.mark.alone
 def test_worst_ring_in_slots(tmp_path: Path) -> None:
-    summary = passed(tmp_path, "graph=ring:6", "schedule=worst", "interval=2", "mode=slotted", "slot=200 ms")
+    summary = passed(tmp_path, "graph=ring:6", "schedule=worst", "interval=2", "mode=slotted", "slot=600 ms")
     assert summary["t_measured"] == 2
 
 
