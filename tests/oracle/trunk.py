@@ -17,6 +17,14 @@ REPAIR, UNACKED = 1, 2
 BEAT_BODY = struct.Struct("<qqIIII")
 
 
+FIRST, NUMBERS = (1 << 32) - 7, 1 << 32
+
+
+def sequence(place: int) -> int:
+    """The number of the datagram at this place of a direction's stream."""
+    return (FIRST + place) % NUMBERS
+
+
 class Head(NamedTuple):
     magic: int
     version: int
@@ -61,9 +69,8 @@ def datagrams(records: Sequence[Record], sizes: Sequence[int], cookie: int, host
         size = sizes[min(len(out), len(sizes) - 1)]
         inside = [border - at for border in borders if at <= border <= at + size and border - at <= len(stream) - at]
         begin = min(inside, default=NO_BEGIN)
-        out.append(
-            HEAD.pack(MAGIC, VERSION, DATA, len(out), cookie, sent_ns, begin, 0, host, 0) + stream[at : at + size]
-        )
+        head = HEAD.pack(MAGIC, VERSION, DATA, sequence(len(out)), cookie, sent_ns, begin, 0, host, 0)
+        out.append(head + stream[at : at + size])
         at += size
     return out
 
@@ -103,40 +110,40 @@ def read_stream(received: Sequence[bytes]) -> list[Record]:
 
 @dataclass
 class Gaps:
-    """What a receiver asks for, and when. Times in microseconds."""
+    """What a receiver asks for, and when. Times in microseconds; datagrams by their place in the stream."""
 
-    FIRST_US, AGAIN_US, PATIENCE_US = 100, 300, 5000
+    FIRST_US, AGAIN_US, PATIENCE_US, LONGEST_AHEAD_US = 100, 300, 5000, 1_000_000
     end: int = 0
-    due_us: int = -(10**9)  # of the newest packet
+    ahead_us: int = 0  # longest time that a packet has come before it was due
     come: set[int] = field(default_factory=set)
-    ask_us: dict[int, int] = field(default_factory=dict)  # by missing sequence: when it is asked for next
+    ask_us: dict[int, int] = field(default_factory=dict)  # by missing place: when it is asked for next
     until_us: dict[int, int] = field(default_factory=dict)
     asked: set[int] = field(default_factory=set)
 
     def expect(self, now_us: int, end: int) -> None:
         """All before `end` have been sent."""
-        for sequence in range(self.end, end):
-            self.ask_us[sequence] = now_us + self.FIRST_US
-            self.until_us[sequence] = max(now_us, self.due_us) + self.PATIENCE_US
+        for place in range(self.end, end):
+            self.ask_us[place] = now_us + self.FIRST_US
+            self.until_us[place] = now_us + self.ahead_us + self.PATIENCE_US
         self.end = max(self.end, end)
 
-    def arrive(self, now_us: int, sequence: int, due_us: int) -> None:
-        """A datagram, with the time at which its last packet is due."""
+    def arrive(self, now_us: int, place: int, due_us: int) -> None:
+        """A datagram, with the time at which its packet is due."""
         before = self.end
-        self.expect(now_us, sequence + 1)
-        self.come.add(sequence)
-        self.ask_us.pop(sequence, None)
-        self.due_us = due_us
+        self.expect(now_us, place + 1)
+        self.come.add(place)
+        self.ask_us.pop(place, None)
+        self.ahead_us = max(self.ahead_us, min(due_us - now_us, self.LONGEST_AHEAD_US))
         for missing in range(before - 2, self.end - 2):  # the newest is now two beyond it
             if missing in self.ask_us and missing not in self.asked:
                 self.ask_us[missing] = now_us
 
     def asks(self, now_us: int) -> list[int]:
-        """The sequences to ask for now."""
-        for sequence in [one for one in self.ask_us if now_us >= self.until_us[one]]:
-            del self.ask_us[sequence]  # given up
-        found = sorted(sequence for sequence, at_us in self.ask_us.items() if now_us >= at_us)
-        for sequence in found:
-            self.ask_us[sequence] = now_us + self.AGAIN_US
-            self.asked.add(sequence)
+        """The places to ask for now."""
+        for place in [one for one in self.ask_us if now_us >= self.until_us[one]]:
+            del self.ask_us[place]  # given up
+        found = sorted(place for place, at_us in self.ask_us.items() if now_us >= at_us)
+        for place in found:
+            self.ask_us[place] = now_us + self.AGAIN_US
+            self.asked.add(place)
         return found

@@ -41,7 +41,7 @@ typedef struct {
     int32_t hops;        /* left, where a transit node has looked (dest is not UNKNOWN) */
     int32_t end;         /* by which it came, where it waits at a port in memory */
     uint32_t merged;     /* whether it is a merged segment: its bytes need not be looked at to know */
-    uint32_t order;      /* among those of its end that are due with it: epoch, and behind it the place in a trunk's stream */
+    uint64_t order;      /* among those of its end that are due with it: epoch, and behind it the place in a trunk's stream */
 } packet;
 
 typedef struct {
@@ -278,7 +278,7 @@ typedef struct lane {
     _Atomic bool stopped;
     engine_lane_report report;
     _Atomic int64_t turn_max_ns;
-    uint32_t epoch;        /* number of the last step at which halves changed hosts, as packet.order begins with it */
+    uint64_t epoch;        /* number of the last step at which halves changed hosts, as packet.order begins with it */
     int32_t playing_end;   /* whose sending half plays; -1: none */
     double playing_s;
     list out;              /* packets at ports in memory; `node` is then the port's place */
@@ -372,9 +372,9 @@ void hand_over(lane *l, int32_t end, uint32_t number);  /* a packet that has lef
 bool handovers_take(lane *l);                           /* whether there were any */
 void handovers_forget(lane *l);                         /* at the end, with the queues that they lead to */
 uint32_t handover_accept(lane *l, const engine_handover *m); /* a packet without its bytes; NONE: refused, and counted */
-void handover_arrive(lane *l, const engine_handover *m, uint32_t order, uint32_t number); /* now it has them */
+void handover_arrive(lane *l, const engine_handover *m, uint64_t order, uint32_t number); /* now it has them */
 /* Room for the bytes of a message from one lane to another; NULL: full. `handover_done` sends it. */
-uint8_t *handover_begin(engine *e, int from, int to, const engine_handover *m, uint32_t order);
+uint8_t *handover_begin(engine *e, int from, int to, const engine_handover *m, uint64_t order);
 void handover_done(engine *e, int from, int to, const engine_handover *m);
 
 /* trunks.c: the ways to other hosts, which lane 0 plays */

@@ -83,11 +83,11 @@ static void wake_lane(lane *to, double due_s)
     }
 }
 
-typedef struct { engine_handover m; uint32_t order, unused; } message;
+typedef struct { engine_handover m; uint64_t order; } message;
 
-uint8_t *handover_begin(engine *e, int from, int to, const engine_handover *m, uint32_t order)
+uint8_t *handover_begin(engine *e, int from, int to, const engine_handover *m, uint64_t order)
 {
-    message head = {*m, order, 0};
+    message head = {*m, order};
     uint8_t *at = byte_ring_begin(&e->lanes[to].inbox[from], sizeof head + m->bytes);
     if (!at) return NULL;
     memcpy(at, &head, sizeof head);
@@ -109,7 +109,7 @@ void hand_over(lane *l, int32_t end, uint32_t number)
         receiving_add(l, end, number);
         return;
     }
-    engine_handover m = {q->at_s, end, q->node, q->dest, (int16_t)q->hops, RECORD_PACKET, (uint8_t)(q->order >> 24), q->size, q->bytes};
+    engine_handover m = {q->at_s, end, q->node, q->dest, (int16_t)q->hops, RECORD_PACKET, (uint8_t)(q->order >> 56), q->size, q->bytes};
     if (to < 0 && l->index == 0) {
         if (!trunks_add(e, AWAY(to), &m, q->data)) sent_cells(e, end)[SENT_DROP_OVERLOAD] += 1.0;
         pool_give(&l->pool, number);
@@ -149,7 +149,7 @@ uint32_t handover_accept(lane *l, const engine_handover *m)
     return number;
 }
 
-void handover_arrive(lane *l, const engine_handover *m, uint32_t order, uint32_t number)
+void handover_arrive(lane *l, const engine_handover *m, uint64_t order, uint32_t number)
 {
     packet *q = pool_at(&l->pool, number);
     q->merged = q->data[1] != 0;

@@ -149,7 +149,7 @@ void step_change(engine *e, int64_t step)
 {
     double begin_s = step_begin_s(e, step);
     for (int coming = 0; coming < 2; coming++) {
-        for (int n = 0; coming && n < e->config.lanes; n++) e->lanes[n].epoch = (uint32_t)step << 24;
+        for (int n = 0; coming && n < e->config.lanes; n++) e->lanes[n].epoch = (uint64_t)step << 56;
         for (int32_t end = 1; end < e->config.ends; end += 2) {
             if (!flag(e, end, END_MOVING) || (e->sent_lane[end] < 0) != coming) continue;
             holds h;

@@ -22,10 +22,10 @@ void receiving_add(lane *l, int32_t end, uint32_t number)
 }
 
 /* Whether `a` left before `b`, by their orders: epochs (8 bits) count first, and all numbers begin anew at 0. */
-static bool left_before(uint32_t a, uint32_t b)
+static bool left_before(uint64_t a, uint64_t b)
 {
-    int8_t epochs = (int8_t)((a >> 24) - (b >> 24));
-    return epochs ? epochs < 0 : (int32_t)((a - b) << 8) < 0;
+    int8_t epochs = (int8_t)((a >> 56) - (b >> 56));
+    return epochs ? epochs < 0 : (int64_t)((a - b) << 8) < 0;
 }
 
 void receiving_add_by_order(lane *l, int32_t end, uint32_t number)

@@ -17,6 +17,7 @@
 
 #define TRUNK_MAGIC 0x4B53
 #define TRUNK_VERSION 1
+#define TRUNK_FIRST (UINT32_MAX - 6) /* sequence: so that numbers begin anew at 0 in every run, not first in a long one */
 #define TRUNK_DATAGRAMS 8192u /* that each side keeps: of what it sent for repair, of what came for torn records */
 #define TRUNK_SPAN 64u        /* datagrams that one record touches at most */
 #define TRUNK_SEGMENTS 44u    /* datagrams in one system call */
@@ -101,7 +102,7 @@ struct trunk {
     seat *seats;
     uint32_t next, end;
     double gaps_s;         /* when to look at what is missing */
-    double newest_due_s;   /* of the last packet's record */
+    double ahead_s;        /* longest time that a packet has come before it was due */
     uint32_t owed_bytes;   /* received since the other side heard of it */
     /* beats and probes */
     double beat_s, beat_every_s, told_s, probe_s, probe_every_s;

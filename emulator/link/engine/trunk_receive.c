@@ -14,7 +14,8 @@
 #define AGAIN_S 300e-6        /* at least, and 1.5 times the least round trip */
 #define ACKNOWLEDGE_S 1e-3    /* after data, unless something goes the other way before */
 #define LEAST_ANSWER_S 500e-6 /* between two answers to beats */
-#define PATIENCE_S 5e-3       /* beyond the time at which the last packet before the gap is due */
+#define PATIENCE_S 5e-3       /* beyond the time at which what is missing is due at the latest, as far as known */
+#define LONGEST_AHEAD_S 1.0   /* that counts for this: a gap holds nothing up for longer, whatever the other host says */
 
 static seat *seat_of(const trunk *t, uint32_t sequence) { return &t->seats[sequence % TRUNK_DATAGRAMS]; }
 
@@ -52,7 +53,8 @@ static void hand_on(trunk *t, const engine_handover *record, uint32_t sequence, 
     t->report.records_received++;
     t->report.queues_received += record->kind == RECORD_MOVED;
     t->report.bytes_received += (int64_t)sizeof *record + record->bytes;
-    if (record->kind == RECORD_PACKET) t->newest_due_s = record->due_s;
+    if (record->kind == RECORD_PACKET && record->due_s - t->report.heard_s > t->ahead_s)
+        t->ahead_s = fmin(record->due_s - t->report.heard_s, LONGEST_AHEAD_S);
     t->sink(t->to, t, record, sequence, offset + head);
 }
 
@@ -117,10 +119,11 @@ static void look_at_gaps(trunk *t, double at_s)
     if (at_s < t->gaps_s) t->gaps_s = at_s;
 }
 
-/* Datagrams before `end` have been sent. */
+/* Datagrams before `end` have been sent. When those that are missing are due is unknown; they left before now, so it is
+ * no further ahead than a link's delay, and the longest one has shown in what came. */
 static void expect(trunk *t, double now_s, uint32_t end)
 {
-    double until_s = (t->newest_due_s > now_s ? t->newest_due_s : now_s) + PATIENCE_S;
+    double until_s = now_s + t->ahead_s + PATIENCE_S;
     for (; t->end != end; t->end++)
         *seat_of(t, t->end) = (seat){.sequence = t->end, .state = MISSING, .ask_s = now_s + FIRST_ASK_S, .until_s = until_s};
 }

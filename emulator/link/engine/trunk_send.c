@@ -43,6 +43,7 @@ bool trunk_open(trunk *t, const engine_trunk *config, uint8_t own_host, trunk_si
     t->own_room_bytes = UNACKED_BYTES;
     t->asks = own_host > config->host;
     t->report.datagram_bytes = t->datagram_bytes = t->take_bytes = config->datagram_bytes & ~7u; /* heads are written in place */
+    t->acked = t->sent = t->built = t->next = t->end = TRUNK_FIRST;
     trunk_begin(t, config->fd >= 0);
     t->report.least_rtt_s = INFINITY;
     for (size_t n = 0; n < sizeof t->rtts_s / sizeof *t->rtts_s; n++) t->rtts_s[n] = INFINITY;
@@ -66,7 +67,8 @@ void trunk_begin(trunk *t, bool early)
     t->early = early;
     t->probe_every_s = early ? EARLY_PROBE_S : PROBE_S;
     t->flush_s = t->gaps_s = INFINITY;
-    t->newest_due_s = t->report.heard_s = -INFINITY;
+    t->report.heard_s = -INFINITY;
+    t->ahead_s = 0.0;
     t->beat_s = t->told_s = t->probe_s = t->size_s = t->retry_s = -INFINITY;
     t->beat_every_s = BEAT_S;
 }

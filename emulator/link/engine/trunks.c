@@ -43,7 +43,7 @@ static void take_record(void *to, trunk *t, const engine_handover *m, uint32_t s
         return;
     }
     count_late(e, t, m);
-    uint32_t order = (uint32_t)m->step << 24 | (sequence & 0x7FFF) << 9 | offset >> 5; /* records are 32 bytes or more apart */
+    uint64_t order = (uint64_t)m->step << 56 | (uint64_t)sequence << 24 | offset;
     int32_t lane_of_far = e->lane_of_node[m->node];
     if (lane_of_far == 0) {
         uint32_t number = handover_accept(l, m);
