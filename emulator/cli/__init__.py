@@ -86,7 +86,13 @@ def main() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the caller (`>&-`)
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - open until the end
-    sys.exit(_with_output_written(_exit_code()))
+    try:
+        code = _exit_code()
+    except KeyboardInterrupt:  # Ctrl-C while modules were imported, which takes a second on a busy machine
+        from emulator.model.errors import EXIT_INTERRUPTED
+
+        code = EXIT_INTERRUPTED
+    sys.exit(_with_output_written(code))
 
 
 def _exit_code() -> int:

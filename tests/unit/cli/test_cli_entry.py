@@ -32,6 +32,20 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_ctrl_c_while_modules_are_imported_is_quiet() -> None:
+    probe = (
+        "import sys; sys.argv = ['skyloom', 'list']\n"
+        "class Interrupted:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'typer': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupted())\n"
+        "from emulator.cli import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
 @pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_each_command_explains_itself(command: str) -> None:
     done = skyloom(command, "--help")
