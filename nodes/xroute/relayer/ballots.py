@@ -89,7 +89,7 @@ class Ballots:
         except WireError:
             return
         statement = heard.statement
-        job = next((each for each in self.jobs.to_certify() if each.message_id == statement.message_id), None)
+        job = self.jobs.to_certify_of(statement.message_id)
         if job is None or len(heard.clients) > MOST_HOPS:
             return
         ballot = self._ballots.setdefault(job.message_id, _Ballot())

@@ -79,6 +79,12 @@ class _Message:
     job: Job | None = None
 
 
+def _to_certify(message: _Message) -> Job | None:
+    job = message.job
+    is_of_quorum = message.parcel.envelope.mode is Mode.QUORUM
+    return job if is_of_quorum and job is not None and job.work is Work.DELIVER else None
+
+
 class Jobs:
     """All messages that are not settled."""
 
@@ -100,8 +106,12 @@ class Jobs:
 
     def to_certify(self) -> Iterator[Job]:
         """Messages of mode QUORUM that relayers are to sign for."""
-        jobs = (message.job for message in self._messages.values() if message.parcel.envelope.mode is Mode.QUORUM)
-        return (job for job in jobs if job is not None and job.work is Work.DELIVER)
+        return filter(None, map(_to_certify, self._messages.values()))
+
+    def to_certify_of(self, message_id: bytes) -> Job | None:
+        """That of one message; None where relayers are not to sign for it."""
+        message = self._messages.get(message_id)
+        return None if message is None else _to_certify(message)
 
     def ready(self, job: Job, now_ns: int) -> None:
         """What a job waited for is there: enough signatures, or the end of the time for contradiction."""
