@@ -82,7 +82,12 @@ def _check(parameters: Parameters, options: RecipeOptions) -> None:
     for key, most in (("relayers", parameters.relayers), ("chains", parameters.chains)):
         if (found := getattr(faults, key)) > most:
             raise ParameterError(f"faults.{key}", str(found), f"{most} at most, all there are")
-    if (faults.relayers or faults.chains) and faults.at_s + faults.length_s > options.duration_s:
+    happens = faults.relayers or faults.chains
+    for key in ("at", "length"):
+        if f"{key}_s" in faults.model_fields_set and not happens:
+            found = show(getattr(faults, f"{key}_s"), "duration")
+            raise ParameterError(f"faults.{key}", found, "a fault: `faults.relayers` or `faults.chains`")
+    if happens and faults.at_s + faults.length_s > options.duration_s:
         raise ParameterError(
             "faults.at", show(faults.at_s, "duration"), "a time, and a `faults.length`, within the run"
         )

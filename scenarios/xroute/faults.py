@@ -11,22 +11,22 @@ from typing import Any
 from emulator.model.units import show
 from scenarios.xroute.parameters import Faults
 
-__all__ = ["actions_of_fault", "keys_of_fault"]
+__all__ = ["LASTING", "actions_of_fault", "keys_of_fault"]
 
-_LASTING: dict[str, dict[str, Any]] = {
+LASTING: dict[str, dict[str, Any]] = {
     "rate": {"request_rate": 40.0},
     "mempool": {"mempool_txs": 2},
     "churn": {"churn_blocks": 5, "churned": 3},
     "clock": {"clock_ahead": "2 s"},
 }
-"""Of kinds that last: keys of a chain."""
+"""Of kinds that last all the time: keys of a chain."""
 
 
 def keys_of_fault(faults: Faults) -> dict[str, Any]:
     """What the config of a chain that is hit has beside what all have."""
     if faults.kind in ("halt", "slow"):
         return {faults.kind: show(faults.at_s, "duration"), f"{faults.kind}_for": show(faults.length_s, "duration")}
-    return _LASTING.get(faults.kind, {})
+    return LASTING.get(faults.kind, {})
 
 
 def actions_of_fault(

@@ -17,6 +17,7 @@ from nodes.xroute.policy.clauses import Policy
 from nodes.xroute.policy.parser import parse
 from nodes.xroute.policy.terms import PolicyError
 from nodes.xroute.proofs.names import names_in
+from scenarios.xroute.faults import LASTING
 from scenarios.xroute.graph import unreached
 from scenarios.xroute.parameters import Parameters
 from scenarios.xroute.registry import name_of
@@ -27,6 +28,7 @@ from scenarios.xroute.side import (
     FORK,
     POWERS,
     REGIONS,
+    UNPROVED,
     WEAK_POWERS,
     Side,
     baseline_of,
@@ -50,6 +52,7 @@ HARMS = (*WRONGS, "failed", "stuck", "unread_blocks", "panics")
 def compose(parameters: Parameters, options: RecipeOptions) -> dict[str, Any]:
     """The scenario's data. ParameterError names the parameter that cannot be."""
     _check(parameters, options)
+    _check_use(parameters)
     xroute, baseline = xroute_of(parameters, options.duration_s), baseline_of(parameters, options.duration_s)
     _check_reach(parameters, parse(xroute.policy), xroute)
     sides = [xroute, *([baseline] if baseline else [])]
@@ -121,6 +124,26 @@ def _check(parameters: Parameters, options: RecipeOptions) -> None:
         )
     if parameters.names and (parameters.mode != "e2e" or not parameters.weak or faults.attacks or faults.liars):
         raise ParameterError("names", "true", 'mode "e2e", a `weak` chain, and neither `faults.attacks` nor `liars`')
+
+
+def _check_use(parameters: Parameters) -> None:
+    """ParameterError for one that is given, and that the others leave without any effect."""
+    faults, mode = parameters.faults, parameters.mode
+    happens = (faults.chains and faults.kind not in LASTING) or faults.relayers or faults.apart
+    takes_turns = mode not in UNPROVED or parameters.baseline != "none"
+    wanted = {
+        "turn": (parameters, takes_turns, 'mode "e2e" or "hop", or a `baseline`'),
+        "challenge": (parameters, mode == "quorum", 'mode "quorum"'),
+        "prove": (parameters, mode == "zk-model", 'mode "zk-model"'),
+        "faults.at": (faults, happens or faults.liars, "a fault that begins: of `chains`, `relayers` …"),
+        "faults.length": (faults, happens, "a fault that ends: `faults.chains`, `relayers` or `apart`"),
+    }
+    for key, (table, is_used, expected) in wanted.items():
+        field = f"{key.rpartition('.')[2]}_s"
+        if field in table.model_fields_set and not is_used:
+            raise ParameterError(key, show(getattr(table, field), "duration"), expected)
+    if "kind" in faults.model_fields_set and not faults.chains:
+        raise ParameterError("faults.kind", faults.kind, "`faults.chains`: how many chains it hits")
 
 
 def _asked_of(side: Side, harms: Sequence[str]) -> list[dict[str, Any]]:

@@ -103,6 +103,8 @@ def test_faults_hit_the_first_relayers_and_chains() -> None:
         ({"faults": {"relayers": 2}}, "faults.relayers"),
         ({"faults": {"chains": 3}}, "faults.chains"),
         ({"faults": {"chains": 1, "at": "58 s"}}, "faults.at"),
+        ({"faults": {"at": "20 s"}}, "faults.at"),
+        ({"faults": {"length": "5 s"}}, "faults.length"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(given: dict[str, Any], key: str) -> None:

@@ -205,6 +205,13 @@ def test_halts_hit_the_first_chains() -> None:
         ({"faults": {"chains": 8}}, "faults.chains"),
         ({"faults": {"relayers": 20}}, "faults.relayers"),
         ({"faults": {"chains": 1, "at": "58 s"}}, "faults.at"),
+        ({"faults": {"at": "20 s"}}, "faults.at"),
+        ({"faults": {"liars": 1, "length": "5 s"}}, "faults.length"),
+        ({"faults": {"relayers": 1, "kind": "slow"}}, "faults.kind"),
+        ({"faults": {"chains": 1, "kind": "rate", "length": "5 s"}}, "faults.length"),
+        ({"mode": "quorum", "baseline": "none", "turn": "5 s"}, "turn"),
+        ({"challenge": "5 s"}, "challenge"),
+        ({"mode": "quorum", "prove": "5 s"}, "prove"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(given: dict[str, Any], key: str) -> None:
