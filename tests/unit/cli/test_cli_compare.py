@@ -35,6 +35,18 @@ def test_differences_and_ratios(runs, tmp_path, capsys):
     assert ["more", "-", "x", "-", "-"] in lines
 
 
+def test_a_long_value_is_cut_but_in_json(runs, tmp_path, capsys):
+    long = "a network of many words, " * 9
+    with open(f"{runs[0]}/scenario.toml") as file:
+        text = file.read()
+    with open(f"{runs[0]}/scenario.toml", "w") as file:
+        file.write(f'description = "{long}"\n{text}')
+    compare(*runs, runs=tmp_path)
+    assert max(map(len, capsys.readouterr().out.splitlines())) < 100
+    compare(*runs, runs=tmp_path, json=True)
+    assert json.loads(capsys.readouterr().out)["asked"]["description"] == [long, None]
+
+
 def test_json_and_names(runs, tmp_path, capsys):
     compare(runs[0], "small", runs=tmp_path, json=True)
     document = json.loads(capsys.readouterr().out)

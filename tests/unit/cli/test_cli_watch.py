@@ -143,3 +143,11 @@ def test_a_live_run_without_a_terminal_gives_heartbeats_and_then_the_summary(liv
     assert FakeWatch.detached
     with pytest.raises(UsageError, match="run abc123 is live; a time cursor is for finished runs"):
         command.watch("abc", at="3s", runs=runs)
+
+
+def test_an_instant_needs_a_screen_or_json(live, runs, capsys):
+    folder = str(recorded(runs))
+    with pytest.raises(UsageError, match="--at 3 s: no screen opens here"):
+        command.watch(folder, at="3s", runs=runs, tui=False)
+    command.watch(folder, at="3s", runs=runs, json=True)
+    assert json.loads(capsys.readouterr().out)["t_s"] == 3.0
