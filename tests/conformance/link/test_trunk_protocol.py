@@ -199,6 +199,57 @@ def test_of_what_nobody_acknowledges_4_mb_are_sent_and_12_mb_kept():
         assert sender.sent[0, Sent.DROP_OVERLOAD] == dropped
 
 
+def test_what_has_not_been_sent_cannot_be_acknowledged_and_two_datagrams_are_sent_whatever_room_is_told():
+    with engine(0) as sender:
+        for number in range(4):
+            sender.offer(0, 0.0, packet(number, 60_000), 60_000)
+        sender.play(0.0)
+        sent = carried(sender)
+        for missing in (len(sent) + 1, len(sent) + 50, -1):
+            sender.push(1, 1.0, _beat(0, missing=missing))
+            assert carried(sender) == []
+        sender.push(1, 1.0, _ask([0, len(sent)]))
+        assert [Head.of(one).sequence for one in carried(sender)] == [sequence(0)]
+        sender.push(1, 1.0, _beat(0, missing=len(sent)))
+        assert [Head.of(one).sequence for one in carried(sender)] == [sequence(len(sent)), sequence(len(sent) + 1)]
+
+
+def _round_trip(asks: Engine, took_s: float) -> None:
+    """A probe that takes so long there and back, told to host 1, which asks."""
+    probe = next(one for one in carried_all(asks, 0.0) if Head.of(one).kind == model.PROBE)
+    answer = Head.of(probe)._replace(kind=model.ANSWER, cookie=cookie(SECRET, 0, 1), host=0)
+    asks.push(0, took_s, model.HEAD.pack(*answer) + probe[model.HEAD.size :])
+
+
+def test_a_record_waits_for_others_for_100_us_unless_it_is_due_within_a_round_trip_and_a_millisecond():
+    for delay_us, rtt_us, waits in ((900, 0, False), (1100, 0, True), (2900, 2000, False), (3100, 2000, True)):
+        with engine(1, delay_s=delay_us * 1e-6) as sender:
+            if rtt_us:
+                _round_trip(sender, rtt_us * 1e-6)
+            sender.offer(1, 0.0, packet(1, 40), 40)
+            sender.play(0.0)
+            assert [len(carried(sender, us * 1e-6)) for us in (0, 99, 101)] == ([0, 0, 1] if waits else [1, 0, 0])
+
+
+def test_asks_are_repeated_after_one_and_a_half_round_trips():
+    with engine(1) as receiver:
+        _round_trip(receiver, 4e-3)
+        receiver.push(0, 0.01, datagram(0, record(0, 30)))
+        receiver.push(0, 0.01, datagram(2, record(2, 30)))
+        found = [us for us in range(10_050, 30_000, 100) if _asked(receiver, us * 1.000001e-6)]
+        assert found == [10_150, 16_150, 22_150, 28_150]
+
+
+def test_a_quarter_of_the_room_is_acknowledged_at_once():
+    with engine(1) as receiver:
+        carried_all(receiver, 0.0)
+        beats, full = 0, record(0, 1440 - model.RECORD.size - 10)._replace(end=9)  # of no link
+        for place in range(1600):
+            receiver.push(0, 1e-3, datagram(place, full))
+            beats += len(carried(receiver, 1e-3, model.BEAT))
+        assert beats == 1600 * 1440 // (1 << 20) == 2
+
+
 def test_a_datagram_that_is_asked_for_is_sent_again_as_it_was():
     with engine(0) as sender:
         sender.offer(0, 0.0, packet(1, 4000), 4000)
@@ -255,11 +306,22 @@ def test_a_gap_holds_the_trunk_up_for_a_second_at_most_whatever_the_other_host_s
         assert _missing(receiver, 1.1) == 3
 
 
+def test_repairs_count_neither_as_datagrams_nor_in_their_latency():
+    with engine(1) as receiver:
+        sent = datagram(0, record(0, 30))
+        receiver.push(0, 1.0, model.HEAD.pack(*Head.of(sent)._replace(flags=model.REPAIR)) + sent[model.HEAD.size :])
+        report = receiver.trunk_report(0)
+        assert (report.records_received, report.datagrams_received, sum(report.latency)) == (1, 0, 0)
+        receiver.push(0, 1.0, datagram(1, record(1, 30)))
+        assert (report.records_received, report.datagrams_received, sum(report.latency)) == (2, 1, 1)
+
+
 def test_datagrams_and_the_end_that_beats_tell_are_taken_as_far_as_there_are_seats():
     furthest = 8192 - 64 - 1
     with engine(1) as receiver:
         report = receiver.trunk_report(0)
-        for place, rejected in ((furthest + 1, 1), (furthest, 1), (furthest + 1, 2), (0, 2), (furthest + 1, 2)):
+        places = (-1, 1), (furthest + 1, 2), (furthest, 2), (furthest + 1, 3), (0, 3), (furthest + 1, 3)
+        for place, rejected in places:
             receiver.push(0, 0.0, datagram(place, record(place, 30)))
             assert report.rejected == rejected
         assert report.records_received == 3
@@ -544,6 +606,17 @@ def test_strangers_other_versions_and_broken_heads_are_counted_and_dropped():
         assert receiver.trunk_report(0).rejected == len(wrong) + 2
         assert receiver.in_flight(0) == []
         receiver.push(0, 0.0, good)
+        assert len(receiver.in_flight(0)) == 1
+
+
+def test_a_datagram_that_is_larger_than_any_that_was_found_to_pass_is_rejected():
+    """Else its end would lie in the place of its neighbour."""
+    with engine(1) as receiver:
+        for body_bytes, rejected in ((1441, 1), (8972 - model.HEAD.size, 2), (1440, 2)):
+            one = record(0, body_bytes - model.RECORD.size - 10)
+            (sent,) = model.datagrams([one], [body_bytes], cookie(SECRET, 0, 1), 0)
+            receiver.push(0, 0.0, sent)
+            assert receiver.trunk_report(0).rejected == rejected
         assert len(receiver.in_flight(0)) == 1
 
 
