@@ -24,7 +24,7 @@ from emulator.runtime.cluster.archives import PIECE_BYTES
 from emulator.runtime.cluster.far_process import FarProcess
 from emulator.runtime.cluster.versions import versions
 
-SILENT_S = 5.0
+SILENT_S = 4.0
 POLL_S = 0.25
 LOOK_S = 0.1
 PROCESS = "emulator.client.ray_led"

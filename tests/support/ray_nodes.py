@@ -12,7 +12,9 @@ from pathlib import Path
 
 from emulator.fabric.kernel import netlink, syscalls
 
+CABLE = 100  # number of the first namespace's, at the bridge
 PORT = 6379  # of the head, for machines of the cluster
+START_S = 180  # for a node, on a machine that has other work
 AHEAD_S = 1000  # by which the monotonic clock of every node but the first is ahead
 
 
@@ -38,7 +40,7 @@ class Nodes:
             more = [] if host else [f"--port={PORT}", "--include-dashboard=false", f"--temp-dir={folder / 'ray'}"]
             ahead = ["--monotonic", str(AHEAD_S), "--boottime", str(AHEAD_S)]
             other_clock = ["unshare", "--fork", "--time", *ahead] if host else []
-            self.run(host, [*other_clock, *start, where, f"--node-ip-address={address(host)}", *more], timeout_s=60)
+            self.run(host, [*other_clock, *start, where, f"--node-ip-address={address(host)}", *more], START_S)
 
     def _tell(self, messages: list[bytes]) -> None:
         with closing(netlink.Socket()) as route_socket:
@@ -49,12 +51,16 @@ class Nodes:
         syscalls.unshare(syscalls.CLONE_NEWNET)
         space = syscalls.open_netns()
         syscalls.setns(home, syscalls.CLONE_NEWNET)
-        self._tell([netlink.add_veth(100 + host, f"host{host}", 10, "eth0", space)])
+        self._tell([netlink.add_veth(CABLE + host, f"host{host}", 10, "eth0", space)])
         with syscalls.inside(space):
             index = socket.if_nametoindex("eth0")
             up = [netlink.set_link(1, up=True), netlink.set_link(index, up=True)]
             self._tell([*up, netlink.add_address(index, address(host), 16)])
         return space
+
+    def cut(self, host: int) -> None:
+        """Cut the cable of a namespace, for good."""
+        self._tell([netlink.set_link(CABLE + host, up=False)])
 
     def started(self, host: int, words: list[str], **environment: str) -> subprocess.Popen[str]:
         with syscalls.inside(self.spaces[host]):

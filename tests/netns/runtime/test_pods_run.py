@@ -12,17 +12,21 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import closing
+from collections.abc import Iterable
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 from fabric_sandbox import in_sandbox
 from skyloom_command import SKYLOOM
 
+from benchmarks.memory import tree
 from emulator.fabric.kernel import netlink, syscalls
+from emulator.runtime.cluster.lead import LOST_S
 from emulator.runtime.cluster.pod import make_secret
+from emulator.runtime.cluster.pods import RELEASE_S
 
-pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("with_root"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("with_root"), pytest.mark.timeout(400)]
 
 SCENARIO = """
 topology = "topologies.wan"
@@ -86,7 +90,7 @@ class Machines:
     def run(self, words: list[str], **environment: str) -> tuple[int, str, float]:
         began_s = time.monotonic()
         process = self.started(0, words, **environment)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=120)
         return process.returncode, output, time.monotonic() - began_s
 
 
@@ -100,6 +104,12 @@ def runners() -> list[int]:
         except OSError:
             continue
     return found
+
+
+def signalled(processes: Iterable[int], number: int) -> None:
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.kill(process, number)
 
 
 def within(seconds: float, holds) -> bool:
@@ -137,6 +147,14 @@ def play(folder: Path) -> dict:
     found["busy"] = machines.run([*run, pods, short])
     command.send_signal(signal.SIGKILL)
     found["gone"] = within(5.0, nothing_left)
+    command = machines.started(0, [*run, pods, long])
+    before = next((line for line in command.stdout if " play " in line), "")
+    frozen, began_s = tree(machines.pods[1].pid), time.monotonic()
+    signalled(frozen, signal.SIGSTOP)
+    output, _ = command.communicate(timeout=120)
+    found["frozen"] = command.returncode, before + output, time.monotonic() - began_s
+    signalled(frozen, signal.SIGCONT)
+    found["thawed"] = within(10.0, nothing_left)
     command = machines.started(0, [*run, pods, long])
     before = next((line for line in command.stdout if " play " in line), "")
     machines.pods[1].send_signal(signal.SIGKILL)
@@ -200,8 +218,18 @@ def test_a_pod_that_dies_ends_the_run_in_words(played):
     assert found["swept"]
 
 
+def test_a_pod_that_stands_still_is_named_and_not_waited_for(played):
+    _, found = played
+    code, output, took_s = found["frozen"]
+    print(f"a frozen pod ended the run after {took_s:.2f} s")
+    assert code == 69, output
+    assert f"{address(1)}: silent for {LOST_S:g} s" in output
+    assert took_s < LOST_S + RELEASE_S
+    assert found["thawed"]
+
+
 def test_the_pod_waits_for_the_next_run_until_it_is_asked_to_end(played):
     _, found = played
     assert found["code"] == 0
-    assert found["told"].count("a run begins") == 3
+    assert found["told"].count("a run begins") == 4
     assert "turned away" in found["told"]
