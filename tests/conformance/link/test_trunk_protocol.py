@@ -334,6 +334,25 @@ def test_datagrams_and_the_end_that_beats_tell_are_taken_as_far_as_there_are_sea
             assert _asked(receiver, 2e-3) == ([sequence(place) for place in range(furthest)] if lost else [])
 
 
+def test_no_seat_is_given_away_while_what_it_is_for_is_missing():
+    with engine(1) as receiver:
+        for end in (5000, 12_000):
+            receiver.push(0, 0.0, _beat(1 << 20, end, 0, 1))
+        assert _asked(receiver, 1e-3) == [sequence(place) for place in range(5000)]
+
+
+def test_what_the_other_host_sends_before_play_begins_here_is_asked_for_in_play():
+    probe = model.HEAD.pack(model.MAGIC, 1, model.PROBE, sequence(3), cookie(SECRET, 1, 0), 0, 0, 0, 1, sequence(0))
+    with engine(0) as receiver:
+        receiver.attend()
+        receiver.push(1, 5000.0, probe + bytes(40))
+        receiver.play(0.0)
+        receiver.push(1, 0.1, _beat(1 << 20, 3))
+        assert _asked(receiver, 0.1002) == [sequence(place) for place in range(3)]
+        assert _asked(receiver, 0.1052) == []
+        assert receiver.trunk_report(1).given_up == 3
+
+
 def test_a_sender_remembers_1024_asks_and_repairs_them_in_their_order():
     with engine(0) as sender:
         sender.push(1, 0.0, _beat(1 << 22))
@@ -349,10 +368,11 @@ def test_a_sender_remembers_1024_asks_and_repairs_them_in_their_order():
             assert [Head.of(one).sequence for one in again] == [sequence(place) for place in asked[:1024]]
             assert {Head.of(one).flags for one in again} == {model.REPAIR}
         sender.push(1, 3.0, _ask([1200, 8192]))
-        sender.push(1, 3.0, _beat(1 << 22, missing=1000))
+        sender.push(1, 3.0, _ask([998, 1001]))
+        sender.push(1, 3.0, _beat(1 << 22, missing=1000))  # what is asked for need not be there any more
         sender.push(1, 3.0, _ask([999, 1000]))
-        assert [Head.of(one).sequence for one in carried(sender, 3.0)] == [sequence(1000)]
-        assert sender.trunk_report(1).repaired == 2049
+        assert [Head.of(one).sequence for one in carried(sender, 3.0)] == [sequence(1001), sequence(1000)]
+        assert sender.trunk_report(1).repaired == 2050
 
 
 @settings(max_examples=2)
@@ -425,6 +445,28 @@ def test_beats_follow_data_ever_more_slowly_until_they_are_acknowledged():
         assert _beats_us(sender, 40_000, 100) == beats_us
         sender.push(1, 0.04, _beat(1 << 20, missing=1))
         assert _beats_us(sender, 400_000, 40_000) == [63_600, 313_600]  # one was due, then as without data
+
+
+def test_a_beat_says_whether_its_sender_lacks_an_acknowledgement():
+    with engine(0) as sender:
+        sender.offer(0, 0.0, packet(1, 40), 40)
+        sender.play(0.0)
+        carried_all(sender, 1.0)
+        for now_s, missing, flags in ((1.1, 0, model.UNACKED), (1.5, 1, 0)):
+            sender.push(1, now_s, _beat(1 << 20, missing=missing))
+            (told,) = carried(sender, now_s, model.BEAT)
+            assert (Head.of(told).flags, Head.of(told).sequence) == (flags, sequence(1))
+
+
+def test_a_record_behind_one_that_fills_its_datagram_begins_the_next_one():
+    fills = 1440 - model.RECORD.size - 10
+    with engine(0) as sender:
+        for number, size in enumerate((fills, 40, fills - 1, 40)):
+            sender.offer(0, 0.0, packet(number, size), size)
+        sender.play(0.0)
+        sent = carried(sender)
+        assert [Head.of(one).begin for one in sent][:2] == [0, 0]
+        assert [one.size for one in model.read_stream(sent)] == [fills, 40, fills - 1, 40]
 
 
 def test_a_beat_tells_of_records_that_have_been_sent_not_of_those_that_wait_for_room():
@@ -652,6 +694,19 @@ def test_a_record_that_is_too_large_is_counted_also_where_its_head_is_torn():
         for datagram in sent:
             receiver.push(1, 0.0, datagram)
         assert receiver.trunk_report(1).rejected == 1
+
+
+def test_a_torn_record_that_is_longer_or_shorter_than_its_datagrams_say_is_counted():
+    """Else bytes would be read that never came."""
+    whole = record(0, 2000)
+    for length in (whole.size + 10 - 1, whole.size + 10 + 1, 60_000):
+        stream = whole.packed()[: model.RECORD.size - 4] + struct.pack("<I", length) + whole.data
+        with engine(1) as receiver:
+            for place, (first, last, begin) in enumerate([(0, 1440, 0), (1440, len(stream), len(stream) - 1440)]):
+                told = sequence(place), cookie(SECRET, 0, 1), 0, begin, 0, 0, sequence(0)
+                receiver.push(0, 0.0, model.HEAD.pack(model.MAGIC, 1, model.DATA, *told) + stream[first:last])
+            assert receiver.trunk_report(0).rejected == 1
+            assert receiver.in_flight(0) == []
 
 
 def test_a_queue_cannot_be_in_any_state_and_a_state_comes_once():
