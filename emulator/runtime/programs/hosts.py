@@ -332,8 +332,6 @@ def _change_users() -> bool:
 
 def _python_folders() -> list[str]:
     """Where Python programs, and commands that use this Python, import from."""
-    return list(
-        dict.fromkeys(
-            str(Path(path).resolve()) for path in [sys.base_prefix, sys.prefix, *sys.path] if Path(path).is_dir()
-        )
-    )
+    here = Path(__file__).parents[3]  # of an editable installation, which is in no path: pip gives it a finder
+    paths = [*map(Path, (sys.base_prefix, sys.prefix, *sys.path)), here]
+    return list(dict.fromkeys(str(path.resolve()) for path in paths if path.is_dir()))
