@@ -11,6 +11,7 @@ import os
 import socket
 import time
 from collections.abc import Collection, Sequence
+from contextlib import closing
 
 from emulator.fabric.kernel import netlink, syscalls
 from emulator.model.errors import EmulationError, PlatformError
@@ -42,20 +43,13 @@ class PseudoHosts:
 
     def listen(self) -> socket.socket:
         """Make the bridge; the lead listens on it."""
-        self._tell_kernel(
-            [
-                netlink.set_link(1, up=True),
-                netlink.add_bridge(BRIDGE, BRIDGE_INDEX),
-                netlink.set_link(BRIDGE_INDEX, up=True, mac=BRIDGE_MAC),
-                netlink.add_address(BRIDGE_INDEX, LEAD, NETWORK_BITS),
-            ]
-        )
+        make_bridge()
         return socket.create_server((LEAD, 0), backlog=len(self._names))
 
     def start(self, tasks: Sequence[Task]) -> None:
         """Fork a runner into a namespace of its own for each task."""
         for task in tasks:
-            netns = self._namespace(task.host)
+            netns = namespace(task.host)
 
             def run(task: Task = task, netns: int = netns) -> None:
                 syscalls.setns(netns, syscalls.CLONE_NEWNET)
@@ -82,35 +76,47 @@ class PseudoHosts:
                 child.kill()
         return ()
 
-    def _namespace(self, host: int) -> int:
-        """A network namespace with a cable to the bridge."""
-        home = syscalls.open_netns()
-        try:
-            syscalls.unshare(syscalls.CLONE_NEWNET)
-            netns = syscalls.open_netns()
-            syscalls.setns(home, syscalls.CLONE_NEWNET)
-            self._tell_kernel([netlink.add_veth(CABLE_INDEX + host, f"host{host}", BRIDGE_INDEX, "eth0", netns)])
-            with syscalls.inside(netns):
-                index = socket.if_nametoindex("eth0")
-                self._tell_kernel(
-                    [
-                        netlink.set_link(1, up=True),
-                        netlink.set_link(index, up=True),
-                        netlink.add_address(index, address(host), NETWORK_BITS),
-                    ]
-                )
-        except OSError as error:
-            raise PlatformError(f"no namespace for host {host} can be made: {error}") from None
-        finally:
-            syscalls.setns(home, syscalls.CLONE_NEWNET)
-            os.close(home)
-        return netns
 
-    def _tell_kernel(self, messages: list[bytes]) -> None:
-        route_socket = netlink.Socket()
+def make_bridge() -> None:
+    """Make the bridge in this network namespace, with the address of the lead."""
+    _tell_kernel(
+        [
+            netlink.set_link(1, up=True),
+            netlink.add_bridge(BRIDGE, BRIDGE_INDEX),
+            netlink.set_link(BRIDGE_INDEX, up=True, mac=BRIDGE_MAC),
+            netlink.add_address(BRIDGE_INDEX, LEAD, NETWORK_BITS),
+        ]
+    )
+
+
+def namespace(host: int) -> int:
+    """A network namespace with a cable to the bridge of this one."""
+    home = syscalls.open_netns()
+    try:
+        syscalls.unshare(syscalls.CLONE_NEWNET)
+        netns = syscalls.open_netns()
+        syscalls.setns(home, syscalls.CLONE_NEWNET)
+        _tell_kernel([netlink.add_veth(CABLE_INDEX + host, f"host{host}", BRIDGE_INDEX, "eth0", netns)])
+        with syscalls.inside(netns):
+            index = socket.if_nametoindex("eth0")
+            _tell_kernel(
+                [
+                    netlink.set_link(1, up=True),
+                    netlink.set_link(index, up=True),
+                    netlink.add_address(index, address(host), NETWORK_BITS),
+                ]
+            )
+    except OSError as error:
+        raise PlatformError(f"no namespace for host {host} can be made: {error}") from None
+    finally:
+        syscalls.setns(home, syscalls.CLONE_NEWNET)
+        os.close(home)
+    return netns
+
+
+def _tell_kernel(messages: list[bytes]) -> None:
+    with closing(netlink.Socket()) as route_socket:
         try:
             route_socket.send(messages, "pseudo-hosts")
         except EmulationError as error:
             raise PlatformError(f"{error}; expected a kernel with bridges and veth devices") from None
-        finally:
-            route_socket.close()

@@ -2,6 +2,7 @@
 
     python stages.py FOLDER PLACE=HOW …
 
+FOLDER has the topology, topo.py.
 PLACE is "module:name" or "module:Class.name", a function that the supervisor calls on its way. HOW is "fail" (it
 raises), "leave" (it raises SystemExit) or "stop" (SIGTERM comes as it is called). One process plays all runs, which are
 forked from it with their imports done.
@@ -32,22 +33,6 @@ nodes = ["a"]
 command = ["sleep", "60"]
 [capture]
 links = ["*"]
-"""
-TOPOLOGY = """
-from mininet.topo import Topo
-from pydantic import BaseModel
-from emulator.model.network import EndSpec, PiecewiseSchedule
-
-class Config(BaseModel):
-    pass
-
-def build(config, options):
-    topo = Topo()
-    topo.addHost("a", role="host", live=True)
-    topo.addHost("b", role="host", live=True)
-    end = EndSpec(schedule=PiecewiseSchedule.constant(delay_s=0.010, rate_bps=50e6))
-    topo.addLink("a", "b", intfName1="up", intfName2="down", forward=end, backward=end)
-    return topo
 """
 FIGURES = "def summarise(run):\n    return {'answer': 42}\n"
 
@@ -85,7 +70,7 @@ def play(folder: Path, place: str, how: str) -> dict[str, Any]:
 
 def main() -> None:
     folder, *asked = sys.argv[1:]
-    for name, text in (("small.toml", SCENARIO), ("topo.py", TOPOLOGY), ("figures.py", FIGURES)):
+    for name, text in (("small.toml", SCENARIO), ("figures.py", FIGURES)):
         Path(folder, name).write_text(text)
     for item in asked:
         place, _, how = item.rpartition("=")

@@ -17,29 +17,14 @@ from typing import Any
 import polars as pl
 import pytest
 from capture_streams import blocks
+from host_topology import host_topology
 from skyloom_command import SKYLOOM, skyloom
 
 from emulator.model.errors import EXIT_PLATFORM
 
 pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("with_root")]
 
-TOPOLOGY = """
-from mininet.topo import Topo
-from pydantic import BaseModel
-from emulator.model.network import EndSpec, PiecewiseSchedule
-
-class Config(BaseModel):
-    pass
-
-def build(config, options):
-    topo = Topo()
-    end = EndSpec(schedule=PiecewiseSchedule.constant(delay_s=0.010, rate_bps=50e6))
-    for name in "abc":
-        topo.addHost(name, role="host", live=True)
-    for one, other in ("ab", "bc", "ca"):
-        topo.addLink(one, other, intfName1=other, intfName2=one, forward=end, backward=end)
-    return topo
-"""
+TOPOLOGY = host_topology("ab", "bc", "ca")
 SCENARIO = """
 name = "small"
 topology = "topo.py"

@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 import pytest
 from capture_streams import blocks
+from host_topology import host_topology
 
 from emulator.model.errors import EXIT_LATE
 
@@ -23,23 +24,7 @@ pytestmark = [
 ]
 COMMAND = [sys.executable, str(Path(__file__).parents[2] / "support" / "other_clocks.py")]
 DAY_S = 86_400.0
-TOPOLOGY = """
-from emulator.model.network import EndSpec, PiecewiseSchedule
-from mininet.topo import Topo
-from pydantic import BaseModel
-
-class Config(BaseModel):
-    pass
-
-def build(config, options):
-    topo = Topo()
-    end = EndSpec(schedule=PiecewiseSchedule.constant(delay_s=0.010, rate_bps=50e6))
-    for name in "abc":
-        topo.addHost(name, role="host", live=True)
-    for one, other in ("ab", "bc", "ca"):
-        topo.addLink(one, other, intfName1=other, intfName2=one, forward=end, backward=end)
-    return topo
-"""
+TOPOLOGY = host_topology("ab", "bc", "ca")
 SCENARIO = """
 topology = "topo.py"
 [[program]]

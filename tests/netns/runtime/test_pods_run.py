@@ -8,102 +8,25 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterable
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from bridged_machines import Machines, address, runners, scenario, within
 from fabric_sandbox import in_sandbox
 from skyloom_command import SKYLOOM
 
 from benchmarks.memory import tree
-from emulator.fabric.kernel import netlink, syscalls
+from emulator.fabric.kernel import syscalls
 from emulator.runtime.cluster.lead import LOST_S
 from emulator.runtime.cluster.pod import make_secret
 from emulator.runtime.cluster.pods import RELEASE_S
 
 pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("with_root"), pytest.mark.timeout(400)]
 
-SCENARIO = """
-topology = "topologies.wan"
-duration = "DURATION"
-[wan]
-hosts = 4
-map = "five-regions"
-[fidelity]
-lateness_p99 = "500 ms"
-[[program]]
-name = "said"
-nodes = "v*"
-command = ["sh", "-c", "echo on {node}; cat {directory}/beside.txt; sleep 60"]
-[[program]]
-name = "probe"
-nodes = "v*"
-run = "nodes.traffic.probe:Probe"
-"""
-
-
-def address(host: int) -> str:
-    return f"198.18.1.{host + 1}"
-
-
-class Machines:
-    """Namespaces with a cable to one bridge, each with a pod."""
-
-    def __init__(self, count: int, folder: Path) -> None:
-        self.environment = {
-            **os.environ, "SKYLOOM_SECRET": str(folder / "secret"), "TMPDIR": str(folder / "temporary"),
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-        }  # fmt: skip
-        (folder / "temporary").mkdir()
-        self._tell([netlink.add_bridge("hosts", 10), netlink.set_link(10, up=True)])
-        self.spaces = [self._space(host) for host in range(count)]
-        self.pods = [self.started(host, [*SKYLOOM, "cluster", "pod"]) for host in range(count)]
-        self.first = [pod.stdout.readline() for pod in self.pods]
-
-    def _tell(self, messages: list[bytes]) -> None:
-        with closing(netlink.Socket()) as route_socket:
-            route_socket.send(messages, "test")
-
-    def _space(self, host: int) -> int:
-        home = syscalls.open_netns()
-        syscalls.unshare(syscalls.CLONE_NEWNET)
-        space = syscalls.open_netns()
-        syscalls.setns(home, syscalls.CLONE_NEWNET)
-        self._tell([netlink.add_veth(100 + host, f"host{host}", 10, "eth0", space)])
-        with syscalls.inside(space):
-            index = socket.if_nametoindex("eth0")
-            up = [netlink.set_link(1, up=True), netlink.set_link(index, up=True)]
-            self._tell([*up, netlink.add_address(index, address(host), 16)])
-        return space
-
-    def started(self, host: int, words: list[str], **environment: str) -> subprocess.Popen[str]:
-        with syscalls.inside(self.spaces[host]):
-            return subprocess.Popen(
-                words, env=self.environment | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-            )
-
-    def run(self, words: list[str], **environment: str) -> tuple[int, str, float]:
-        began_s = time.monotonic()
-        process = self.started(0, words, **environment)
-        output, _ = process.communicate(timeout=120)
-        return process.returncode, output, time.monotonic() - began_s
-
-
-def runners() -> list[int]:
-    """Processes that play hosts."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if b"emulator.runtime.cluster.runner_process" in path.read_bytes():
-                found.append(int(path.parent.name))
-        except OSError:
-            continue
-    return found
+SAID = "echo on {node}; cat {directory}/beside.txt; sleep 60"
 
 
 def signalled(processes: Iterable[int], number: int) -> None:
@@ -112,24 +35,17 @@ def signalled(processes: Iterable[int], number: int) -> None:
             os.kill(process, number)
 
 
-def within(seconds: float, holds) -> bool:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
-
-
 def play(folder: Path) -> dict:
     """Everything, in a sandbox."""
     syscalls.unshare(syscalls.CLONE_NEWNET)
     make_secret(folder / "secret")
     make_secret(folder / "other")
-    machines = Machines(2, folder)
+    machines = Machines(2, folder / "temporary", SKYLOOM_SECRET=str(folder / "secret"))
+    waiting = [machines.started(host, [*SKYLOOM, "cluster", "pod"]) for host in range(2)]
+    found: dict = {"first": [pod.stdout.readline() for pod in waiting]}
     (folder / "beside.txt").write_text("from beside\n")
     for name, duration in (("short", "2 s"), ("long", "60 s")):
-        (folder / f"{name}.toml").write_text(SCENARIO.replace("DURATION", duration))
+        (folder / f"{name}.toml").write_text(scenario(duration, SAID))
     pods = f"pods:{address(0)},{address(1)}"
     run = [*SKYLOOM, "run", "--no-tui", "--runs", str(folder / "runs"), "--cluster"]
     short, long = str(folder / "short.toml"), str(folder / "long.toml")
@@ -137,19 +53,18 @@ def play(folder: Path) -> dict:
     def nothing_left() -> bool:
         return not runners() and not list((folder / "temporary").glob("skyloom-*"))
 
-    found: dict = {"first": machines.first}
-    found["identity"] = machines.run([*run, pods, short], SKYLOOM_SECRET=str(folder / "other"))
-    found["port"] = machines.run([*run, pods + ":9", short])
-    found["run"] = machines.run([*run, pods, short])
+    found["identity"] = machines.run(0, [*run, pods, short], SKYLOOM_SECRET=str(folder / "other"))
+    found["port"] = machines.run(0, [*run, pods + ":9", short])
+    found["run"] = machines.run(0, [*run, pods, short])
     found["left"] = within(5.0, nothing_left)
     command = machines.started(0, [*run, pods, long])
     found["began"] = within(20.0, lambda: len(runners()) == 2)
-    found["busy"] = machines.run([*run, pods, short])
+    found["busy"] = machines.run(0, [*run, pods, short])
     command.send_signal(signal.SIGKILL)
     found["gone"] = within(5.0, nothing_left)
     command = machines.started(0, [*run, pods, long])
     before = next((line for line in command.stdout if " play " in line), "")
-    frozen, began_s = tree(machines.pods[1].pid), time.monotonic()
+    frozen, began_s = tree(waiting[1].pid), time.monotonic()
     signalled(frozen, signal.SIGSTOP)
     output, _ = command.communicate(timeout=120)
     found["frozen"] = command.returncode, before + output, time.monotonic() - began_s
@@ -157,13 +72,13 @@ def play(folder: Path) -> dict:
     found["thawed"] = within(10.0, nothing_left)
     command = machines.started(0, [*run, pods, long])
     before = next((line for line in command.stdout if " play " in line), "")
-    machines.pods[1].send_signal(signal.SIGKILL)
+    waiting[1].send_signal(signal.SIGKILL)
     output, _ = command.communicate(timeout=30)
     found["killed"] = command.returncode, before + output
     found["swept"] = within(5.0, nothing_left)
-    machines.pods[0].send_signal(signal.SIGTERM)
-    found["told"], _ = machines.pods[0].communicate(timeout=5)
-    found["code"] = machines.pods[0].returncode
+    waiting[0].send_signal(signal.SIGTERM)
+    found["told"], _ = waiting[0].communicate(timeout=5)
+    found["code"] = waiting[0].returncode
     return found
 
 
@@ -187,7 +102,7 @@ def test_a_run_on_two_pods(played):
         said = (run / "logs" / f"v{number}" / "said.txt").read_text()
         assert f"on v{number}" in said, "files of both pods come back"
         assert "from beside" in said, "those of the scenario's directory went there"
-    assert found["left"]
+    assert found["left"] is not None
 
 
 def test_who_cannot_play_is_told_why(played):
@@ -206,8 +121,8 @@ def test_who_cannot_play_is_told_why(played):
 
 def test_nothing_is_left_of_a_command_that_is_killed(played):
     _, found = played
-    assert found["began"]
-    assert found["gone"]
+    assert found["began"] is not None
+    assert found["gone"] is not None
 
 
 def test_a_pod_that_dies_ends_the_run_in_words(played):
@@ -215,7 +130,7 @@ def test_a_pod_that_dies_ends_the_run_in_words(played):
     code, output = found["killed"]
     assert code == 69, output
     assert address(1) in output
-    assert found["swept"]
+    assert found["swept"] is not None
 
 
 def test_a_pod_that_stands_still_is_named_and_not_waited_for(played):
@@ -225,7 +140,7 @@ def test_a_pod_that_stands_still_is_named_and_not_waited_for(played):
     assert code == 69, output
     assert f"{address(1)}: silent for {LOST_S:g} s" in output
     assert took_s < LOST_S + RELEASE_S
-    assert found["thawed"]
+    assert found["thawed"] is not None
 
 
 def test_the_pod_waits_for_the_next_run_until_it_is_asked_to_end(played):

@@ -11,12 +11,13 @@ import json
 import secrets
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
+from bridged_machines import Machines, address, processes, runners, scenario, within
 from fabric_sandbox import in_sandbox
-from ray_nodes import AHEAD_S, PORT, Nodes, address
 from skyloom_command import SKYLOOM
 
 from emulator.fabric.kernel import syscalls
@@ -26,40 +27,21 @@ pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("with_root"), pytest.ma
 
 SPARE_S = 5.0  # for a machine that has other work
 LAPTOP = 2  # the namespace that is no node of the cluster
-SCENARIO = """
-topology = "topologies.wan"
-duration = "DURATION"
-[wan]
-hosts = 4
-map = "five-regions"
-[fidelity]
-lateness_p99 = "500 ms"
-[[program]]
-name = "said"
-nodes = "v*"
-command = ["sh", "-c", "echo on {node}; sleep 1"]
-[[program]]
-name = "probe"
-nodes = "v*"
-run = "nodes.traffic.probe:Probe"
-"""
+PORT = 6379  # of the head, for machines of the cluster
+START_S = 180  # for a node, on a machine that has other work
+AHEAD_S = 1000  # by which the monotonic clock of every node but the first is ahead
 
 
-def processes(*modules: bytes) -> list[int]:
-    """Those that were started as one of these modules."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if any(module in path.read_bytes() for module in modules):
-                found.append(int(path.parent.name))
-        except OSError:
-            continue
-    return found
-
-
-def runners() -> list[int]:
-    """Processes that play hosts."""
-    return processes(b"emulator.runtime.cluster.runner_process")
+def start_nodes(machines: Machines, count: int, temporary: Path) -> None:
+    """Have the first machines be a Ray cluster, of which the first is the head."""
+    ray = str(Path(sys.executable).with_name("ray"))
+    start = [ray, "start", "--num-cpus=2", "--object-store-memory=80000000", "--disable-usage-stats"]
+    for host in range(count):
+        where = f"--address={address(0)}:{PORT}" if host else "--head"
+        more = [] if host else [f"--port={PORT}", "--include-dashboard=false", f"--temp-dir={temporary}"]
+        ahead = ["--monotonic", str(AHEAD_S), "--boottime", str(AHEAD_S)]
+        other_clock = ["unshare", "--fork", "--time", *ahead] if host else []
+        machines.run(host, [*other_clock, *start, where, f"--node-ip-address={address(host)}", *more], START_S)
 
 
 def led() -> list[int]:
@@ -67,27 +49,19 @@ def led() -> list[int]:
     return runners() + processes(b"emulator.client.ray_led")
 
 
-def within(seconds: float, holds) -> float | None:
-    """How long it took until something held."""
-    began_s = time.monotonic()
-    while (passed_s := time.monotonic() - began_s) < seconds:
-        if holds():
-            return passed_s
-        time.sleep(0.02)
-    return None
-
-
 def play(folder: Path) -> dict:
     """Everything, in a sandbox."""
     syscalls.unshare(syscalls.CLONE_NEWNET)
-    nodes = Nodes(2, folder, secrets.token_hex(16), beside=1)
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16), "RAY_USAGE_STATS_ENABLED": "0"}
+    nodes = Machines(3, folder / "temporary", **token)
+    start_nodes(nodes, 2, folder / "ray")
     for name, duration in (("short", "3 s"), ("long", "60 s")):
-        (folder / f"{name}.toml").write_text(SCENARIO.replace("DURATION", duration))
+        (folder / f"{name}.toml").write_text(scenario(duration, "echo on {node}; sleep 1"))
     run = [*SKYLOOM, "run", "--no-tui", "--runs", str(folder / "runs"), "--cluster", f"{address(0)}:{PORT}"]
     found: dict = {}
-    found["token"] = nodes.run(0, [*run, str(folder / "short.toml")], 60, RAY_AUTH_TOKEN=secrets.token_hex(16))
-    found["open"] = nodes.run(0, [*run, str(folder / "short.toml")], 60, RAY_AUTH_MODE="disabled")
-    found["many"] = nodes.run(0, [*run, str(folder / "short.toml"), "--hosts", "3"], 60)
+    found["token"] = nodes.run(0, [*run, str(folder / "short.toml")], RAY_AUTH_TOKEN=secrets.token_hex(16))
+    found["open"] = nodes.run(0, [*run, str(folder / "short.toml")], RAY_AUTH_MODE="disabled")
+    found["many"] = nodes.run(0, [*run, str(folder / "short.toml"), "--hosts", "3"])
     found["check"] = nodes.run(1, [*SKYLOOM, "cluster", "check"], 90, RAY_ADDRESS=f"{address(0)}:{PORT}")
     found["run"] = nodes.run(0, [*run, str(folder / "short.toml")], 90)
     found["left"] = within(5.0, lambda: not runners())
@@ -100,7 +74,7 @@ def play(folder: Path) -> dict:
     return found | play_from_a_laptop(nodes, folder) | play_cut_off(nodes, folder, run)
 
 
-def play_from_a_laptop(nodes: Nodes, folder: Path) -> dict:
+def play_from_a_laptop(nodes: Machines, folder: Path) -> dict:
     """What the laptop does, one thing after the other."""
     head = f"ray://{address(0)}:10001"
     run = [*SKYLOOM, "run", "--no-tui", "--runs", str(folder / "laptop"), "--cluster", head]
@@ -112,7 +86,7 @@ def play_from_a_laptop(nodes: Nodes, folder: Path) -> dict:
         assert within(60.0, lambda: nodes.run(LAPTOP, inside, 20)[0] == 7) is not None
         return command
 
-    found["laptop token"] = nodes.run(LAPTOP, [*run, str(folder / "short.toml")], 60, RAY_AUTH_TOKEN="0" * 32)
+    found["laptop token"] = nodes.run(LAPTOP, [*run, str(folder / "short.toml")], RAY_AUTH_TOKEN="0" * 32)
     found["laptop check"] = nodes.run(LAPTOP, [*SKYLOOM, "cluster", "check", "--cluster", head], 90)
     found["laptop run"] = nodes.run(LAPTOP, [*run, str(folder / "short.toml")], 90)
     command = begun()
@@ -128,7 +102,7 @@ def play_from_a_laptop(nodes: Nodes, folder: Path) -> dict:
     return found
 
 
-def play_cut_off(nodes: Nodes, folder: Path, run: list[str]) -> dict:
+def play_cut_off(nodes: Machines, folder: Path, run: list[str]) -> dict:
     """A run that loses the cable of its second machine: how soon that is named and all is gone, after the cut."""
     runs = folder / "cut"
     command = nodes.started(0, [*run, str(folder / "long.toml"), "--runs", str(runs)])

@@ -7,30 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from host_topology import host_topology
 from skyloom_command import skyloom
 
 from emulator.record.load import load_run
 
 pytestmark = [pytest.mark.netns, pytest.mark.alone, pytest.mark.usefixtures("with_root")]
 
-TOPOLOGY = """
-from mininet.topo import Topo
-from pydantic import BaseModel
-from emulator.model.network import EndSpec, PiecewiseSchedule
-
-class Config(BaseModel):
-    pass
-
-def build(config, options):
-    topo = Topo()
-    names = ["a", "b", "c"]
-    for name in names:
-        topo.addHost(name, role="host", live=True)
-    end = EndSpec(schedule=PiecewiseSchedule.constant(delay_s=0.020))
-    for one, other in (("a", "b"), ("b", "c"), ("a", "c")):
-        topo.addLink(one, other, intfName1=other, intfName2=one, forward=end, backward=end, carrier=True)
-    return topo
-"""
+TOPOLOGY = host_topology("ab", "bc", "ac", delay_s=0.020, carrier=True)
 PROGRAMS = """
 from dataclasses import dataclass
 from emulator.model.errors import UsageError

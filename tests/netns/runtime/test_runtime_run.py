@@ -14,26 +14,12 @@ import time
 from pathlib import Path
 
 import pytest
+from host_topology import host_topology
 from skyloom_command import SKYLOOM, skyloom
 
 pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("with_root")]
 
-TOPOLOGY = """
-from mininet.topo import Topo
-from pydantic import BaseModel
-from emulator.model.network import EndSpec, PiecewiseSchedule
-
-class Config(BaseModel):
-    pass
-
-def build(config, options):
-    topo = Topo()
-    topo.addHost("a", role="host", live=True)
-    topo.addHost("b", role="host", live=True)
-    end = EndSpec(schedule=PiecewiseSchedule.constant(delay_s=0.010, rate_bps=50e6))
-    topo.addLink("a", "b", intfName1="up", intfName2="down", forward=end, backward=end)
-    return topo
-"""
+TOPOLOGY = host_topology("ab")
 PROGRAMS = """
 import asyncio, os, time
 from emulator.sdk.node import Node
@@ -216,7 +202,7 @@ def test_probes_and_a_command_pass(start):
         + program("request", "nodes.traffic.request:Request", config='{ pairs = ["b -> a"], think = "50 ms" }')
         + program("once", command=["sh", "-c", "getent hosts b && echo resolved"], nodes=["a"], expect='"exit 0"')
         + '[fidelity]\nlateness_p99 = "10 s"\n'
-        + '[capture]\nlinks = ["a:up"]\n',
+        + '[capture]\nlinks = ["a:b"]\n',
         duration="2 s",
     )
     assert run.finish() == 0, run.output
@@ -286,7 +272,7 @@ def test_crash_restart_and_exec_actions(start):
         + '[[action]]\nat = "200 ms"\ndo = "crash"\nnodes = ["a"]\n'
         + '[[action]]\nat = "600 ms"\ndo = "restart"\nprogram = "quiet"\nnodes = ["a"]\n'
         + '[[action]]\nat = "300 ms"\ndo = "exec"\nnodes = ["b"]\ncommand = ["echo", "here I am"]\n'
-        + '[[action]]\nat = "400 ms"\ndo = "link-down"\nlinks = ["a:up"]\nfor = "100 ms"\n',
+        + '[[action]]\nat = "400 ms"\ndo = "link-down"\nlinks = ["a:b"]\nfor = "100 ms"\n',
         duration="2 s",
     )
     assert run.finish() == 0, run.output
@@ -309,7 +295,7 @@ def test_other_terminals(start):
     run = start(program("bulk", "nodes.traffic.bulk:Bulk", config='{ flows = ["a -> b"], rate = "1 Mbit/s" }'), "180 s")
     run.wait_for("play")
     assert run.control("exec").stdout.split() == ["a", "b"]
-    assert run.control("exec", "a", "--", "sh", "-c", "hostname; ls /sys/class/net").stdout.split() == ["a", "lo", "up"]
+    assert run.control("exec", "a", "--", "sh", "-c", "hostname; ls /sys/class/net").stdout.split() == ["a", "b", "lo"]
     ping = run.control("exec", "a", "--", "getent", "hosts", "b")
     assert (ping.returncode, ping.stdout.split()[-1]) == (0, "b")
     command = [*SKYLOOM, "exec", "--run", run.run_id, "b", "--", "cat"]

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from host_topology import host_topology
 
 from emulator.model.errors import EXIT_INTERNAL, EXIT_INTERRUPTED
 
@@ -67,7 +68,9 @@ CASES = [
 @pytest.fixture(scope="module")
 def ended(with_root, tmp_path_factory):
     """What came of each case, by place and manner."""
-    command = [sys.executable, str(Path(__file__).with_name("stages.py")), str(tmp_path_factory.mktemp("stages"))]
+    folder = tmp_path_factory.mktemp("stages")
+    (folder / "topo.py").write_text(host_topology("ab"))
+    command = [sys.executable, str(Path(__file__).with_name("stages.py")), str(folder)]
     command += [f"{place}={how}" for place, how in CASES]
     lines = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=PLAYED_WITHIN_S).stdout.splitlines()
     return {(came["place"], came["how"]): came for came in map(json.loads, lines)}
