@@ -29,7 +29,7 @@ class Faults:
         self._cut: set[int] = set()
         self._set: dict[int, dict[str, Any]] = {}
         self._held: set[int] = set()
-        self._groups: Groups = ()
+        self._sides: list[int] = []  # of each node, while there is a partition
 
     @property
     def altered(self) -> set[int]:
@@ -106,27 +106,21 @@ class Faults:
 
     def partition(self, groups: Groups) -> None:
         """Cut all links between the groups; nodes in none of them form one more group. Empty: heal."""
-        self._groups = groups
+        names = [node.name for node in self._network.nodes]
+        self._sides = [_side(groups, name) for name in names] if groups else []
         self.moved()
 
     def moved(self) -> None:
         """Moving links have new far nodes: compute again which links the partition cuts."""
         cut = set()
-        if self._groups:
-            side = [self._side(node.name) for node in self._network.nodes]
+        if self._sides:
             for number, link in enumerate(self._network.links):
                 far = self._far(number)
-                if far >= 0 and side[link.a] != side[far]:
+                if far >= 0 and self._sides[link.a] != self._sides[far]:
                     cut |= {2 * number, 2 * number + 1}
         changed = cut ^ self._cut
         self._cut = cut
         self._apply(changed, ("up",))
-
-    def _side(self, name: str) -> int:
-        for side, globs in enumerate(self._groups):
-            if matches(globs, name):
-                return side
-        return len(self._groups)
 
     def _far(self, number: int) -> int:
         link = self._network.links[number]
@@ -142,3 +136,8 @@ class Faults:
             batches.setdefault(values, []).append(end)
         for values, numbers in batches.items():
             self._tell({"op": "set", "ends": numbers, **dict(zip(names, values, strict=True))})
+
+
+def _side(groups: Groups, name: str) -> int:
+    """The first group that has a node; nodes in none form one more."""
+    return next((side for side, globs in enumerate(groups) if matches(globs, name)), len(groups))

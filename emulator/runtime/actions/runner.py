@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from emulator.link.overrides import Faults
 from emulator.model.clock import MonotonicClock, sleep_until_ns
-from emulator.model.errors import SkyloomError, UsageError
+from emulator.model.errors import EmulationError, SkyloomError, UsageError
 from emulator.model.names import matching
 from emulator.model.verbs import KEYS, VALUES, Verb, find, undoing
 from emulator.runtime.programs.jobs import Jobs
@@ -87,13 +87,13 @@ class ActionRunner:
         self._live = live
         self._emit = emit
         self._execute = execute
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.failed: list[tuple[dict[str, Any], str]] = []  # arguments, and why; the first FAILED_KEPT
+        self._tasks: set[asyncio.Task[str]] = set()
+        self.failed: list[tuple[dict[str, Any], str]] = []  # of the scenario: arguments, and why; the first FAILED_KEPT
         self._begun: set[int] = set()  # numbers of the scenario's actions whose time has come
 
     async def follow(self, scenario: Scenario, clock: MonotonicClock) -> None:
         """Perform the scenario's actions at their times."""
-        await self._perform_at(due(scenario), clock, planned=True)
+        await self._perform_at(due(scenario), clock, everywhere=True)
 
     async def follow_ready(self, scenario: Scenario, clock: MonotonicClock, all_ready: asyncio.Event) -> None:
         """Perform the actions that wait for programs to be ready; none where that never comes."""
@@ -108,18 +108,24 @@ class ActionRunner:
         return [action for number, action in enumerate(scenario.actions) if number not in self._begun]
 
     async def _perform_at(
-        self, actions: Iterable[tuple[float, int, dict[str, Any]]], clock: MonotonicClock, planned: bool = False
+        self, actions: Iterable[tuple[float, int, dict[str, Any]]], clock: MonotonicClock, everywhere: bool = False
     ) -> None:
         restarts: set[asyncio.Task[None]] = set()
         for t_s, number, given in actions:
             await sleep_until_ns(clock.monotonic_ns(t_s))
             self._begun.add(number)
-            task = asyncio.ensure_future(self.perform_or_tell(given, planned))
+            task = asyncio.ensure_future(self._perform_planned(given, everywhere))
             restarts.add(task)
             task.add_done_callback(restarts.discard)
             await asyncio.sleep(0)
         if restarts:
             await asyncio.wait(restarts)
+
+    async def _perform_planned(self, given: dict[str, Any], everywhere: bool) -> None:
+        """An action of the scenario: one that fails does not end the run, but is in its verdict."""
+        why = await self.perform_or_tell(given, everywhere)
+        if why and len(self.failed) < FAILED_KEPT:
+            self.failed.append((given, why))
 
     def perform_soon(self, given: dict[str, Any]) -> None:
         """Perform an action that nobody waits for; what fails becomes an event."""
@@ -127,19 +133,26 @@ class ActionRunner:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def perform_or_tell(self, given: dict[str, Any], planned: bool = False) -> None:
-        """An action that fails does not end the run: it becomes an event, and the verdict tells it."""
+    async def perform_or_tell(self, given: dict[str, Any], everywhere: bool = False) -> str:
+        """Do it now; returns why it failed, which becomes an event, or ""."""
         try:
-            await self.perform(given, planned)
-        except (SkyloomError, OSError) as error:
-            if len(self.failed) < FAILED_KEPT:
-                self.failed.append((given, str(error)))
-            self._emit("action-failed", {"do": given["do"], "text": str(error)})
-        except (KeyError, TypeError, ValueError) as error:  # of another terminal; those of scenarios are checked
-            self._emit("action-failed", {"do": str(given.get("do")), "text": f"malformed action: {error!r}"})
+            await self.perform(given, everywhere)
+        except SkyloomError as error:
+            self._emit("action-failed", {"do": str(given.get("do")), "text": str(error)})
+            return str(error)
+        return ""
 
-    async def perform(self, given: Mapping[str, Any], planned: bool = False) -> None:
-        """Do it now; `planned`: at its time in the scenario. UsageError where it names nothing that exists."""
+    async def perform(self, given: Mapping[str, Any], everywhere: bool = False) -> None:
+        """Do it now; `everywhere`: all hosts do so by themselves. UsageError where it names nothing that exists, or is
+        no action; EmulationError where the machine cannot do it."""
+        try:
+            await self._perform(given, everywhere)
+        except (KeyError, TypeError, ValueError) as error:  # of another terminal; those of scenarios are checked
+            raise UsageError(f"malformed action: {error!r}") from error
+        except OSError as error:
+            raise EmulationError(str(error)) from error
+
+    async def _perform(self, given: Mapping[str, Any], everywhere: bool) -> None:
         verb, nodes, program = find(given.get("do")), given.get("nodes"), given.get("program")
         self._check(verb, given)
         plain = {key: list(value) if isinstance(value, tuple) else value for key, value in given.items()}
@@ -154,7 +167,7 @@ class ActionRunner:
                     self._execute(node, index, list(given["command"]), str(given.get("expect") or ""))
             case "link-down" | "link-up" | "hold" | "release" | "partition" | "heal" | "set":
                 self.faults.perform(given)
-                if not planned:
+                if not everywhere:
                     self._act(plain)
             case other:
                 assert_never(other)

@@ -17,7 +17,7 @@ from emulator.runtime.control.rounds import Barrier, Opened, RoundCount
 from emulator.runtime.programs.jobs import Jobs
 from emulator.runtime.programs.processes import Process
 
-Perform = Callable[[Mapping[str, Any]], Awaitable[None]]
+Perform = Callable[[Mapping[str, Any]], Awaitable[None]]  # SkyloomError
 Reply = Callable[[Process, Met | ActionDone], None]
 FENCE_S = 2.0  # how long the relay may take to obey
 
@@ -92,8 +92,6 @@ class Requests:
             await self._obeyed()
         except SkyloomError as refused:
             error = str(refused)
-        except (KeyError, TypeError, ValueError) as wrong:
-            error = f"action {given.get('do')!r}: {type(wrong).__name__}: {wrong}"
         self._reply(process, ActionDone(number, error))
 
     async def _obeyed(self) -> None:

@@ -56,6 +56,14 @@ def test_nodes_in_no_group_are_one_more_group(faults, told):
     assert told == [{"op": "set", "ends": [2, 3], "up": False}]
 
 
+def test_groups_that_are_none_change_nothing(faults, told):
+    faults.partition([["a"]])
+    with pytest.raises(TypeError):
+        faults.partition([5])
+    faults.moved()
+    assert told == [{"op": "set", "ends": [0, 1], "up": False}]
+
+
 def test_partition_follows_a_moving_link(told):
     far = {0: 1}
     faults = Faults(network(moving=True), told.append, lambda end: far[end])

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from emulator.link.engine import engine
 from emulator.link.overrides import Faults
 from emulator.model import verbs
+from emulator.model.clock import MonotonicClock
 from emulator.model.errors import UsageError
 from emulator.model.network import EndSpec, LinkSpec, Network, NodeSpec, PiecewiseSchedule
 from emulator.model.verbs import KEYS, VALUE_NAMES, VALUES, VERBS, Verb, VerbName
@@ -237,9 +238,24 @@ def test_an_action_that_fails_is_kept_for_the_verdict() -> None:
         raise OSError(28, "No space left on device")
 
     bench.runner._execute = full
-    given = action(VERBS["exec"]) | {"expect": "exit 0"}
-    asyncio.run(bench.runner.perform_or_tell(given))
+    planned = Action.model_validate({"at": "0 s", "do": "exec", "nodes": "a", "command": ["true"], "expect": "exit 0"})
+    scenario: Any = SimpleNamespace(actions=[planned], duration_s=1.0)
+    asyncio.run(bench.runner.follow(scenario, MonotonicClock(0)))
     assert [(of["expect"], why) for of, why in bench.runner.failed] == [
         ("exit 0", "[Errno 28] No space left on device")
     ]
     assert bench.events[-1][0] == "action-failed"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{}, {"do": "crush", "expect": "exit 0"}, {"do": ["set"]}, {"do": "partition"}, {"do": "partition", "groups": [5]}],
+)
+def test_what_somebody_asks_in_vain_is_an_event_and_no_part_of_the_verdict(given: dict[str, Any]) -> None:
+    bench = Bench()
+    asyncio.run(bench.runner.perform_or_tell(given))
+    kind, data = bench.events[-1]
+    assert (kind, data["do"]) == ("action-failed", str(given.get("do")))
+    assert not bench.runner.failed
+    with pytest.raises(UsageError):
+        bench.perform(given)
