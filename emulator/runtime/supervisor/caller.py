@@ -6,6 +6,7 @@ Invariant: a caller that has gone, or does not read, costs its own connection an
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from emulator.runtime.control.encoding import T
 from emulator.runtime.control.messages import Answer
@@ -21,17 +22,18 @@ class Caller:
     def send(self, message: Answer) -> None:
         try:
             say(self._channel, message)
-        except OSError:  # gone, or not reading: its connection ends
+        except OSError:  # gone, or not reading: it misses this
             pass
 
     async def send_all(self, message: Answer) -> None:
         """Send, waiting for the caller to read. OSError where it has gone."""
+        loop = asyncio.get_running_loop()
         while True:
             try:
                 say(self._channel, message)
                 return
             except BlockingIOError:
-                await asyncio.sleep(0.01)
+                await self._until(loop.add_writer, loop.remove_writer)
 
     async def hear(self, expected: tuple[type[T], ...]) -> T | None:
         """The next message; None where the caller has gone. BadMessage."""
@@ -41,26 +43,21 @@ class Caller:
 
     async def receive(self, expected: tuple[type[T], ...]) -> tuple[T | None, list[int]]:
         """The next message and its descriptors. BadMessage."""
+        loop = asyncio.get_running_loop()
         while True:
             try:
                 return hear_with_descriptors(self._channel, expected)
             except BlockingIOError:
-                await _readable(self._channel.fileno())
+                await self._until(loop.add_reader, loop.remove_reader)
 
     def close(self) -> None:
         self._channel.close()
 
-
-async def _readable(fd: int) -> None:
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(fd, _settle, future)
-    try:
-        await future
-    finally:
-        loop.remove_reader(fd)
-
-
-def _settle(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
+    async def _until(self, add: Callable[..., None], remove: Callable[[int], object]) -> None:
+        """Wait until the channel is readable, or writable."""
+        ready, fd = asyncio.Event(), self._channel.fileno()
+        add(fd, ready.set)
+        try:
+            await ready.wait()
+        finally:
+            remove(fd)

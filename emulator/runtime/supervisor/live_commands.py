@@ -1,6 +1,7 @@
 """Commands that other terminals run on the nodes of a run (`skyloom exec`, `skyloom shell`).
 
-Invariant: the end of the command ends the connection, and the end of the connection ends the command.
+Invariant: the end of the command ends the connection, and the end of the connection, or what nobody can have said,
+ends the command.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class LiveCommands:
                 message = await caller.hear((Signal,))
             except (OSError, BadMessage):
                 message = None
-            if message is None:
+            if message is None or message.signum not in signal.valid_signals():
                 kill([process], signal.SIGHUP)
                 await asyncio.sleep(HANGUP_S)
                 kill([process], signal.SIGKILL)
