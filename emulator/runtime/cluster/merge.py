@@ -11,6 +11,7 @@ from typing import Any
 from emulator.link.lateness import Lateness
 from emulator.link.stats import EndStats
 from emulator.model.network import Network
+from emulator.runtime.cluster.reports import LATE
 from emulator.runtime.control.encoding import BadMessage
 
 Message = dict[str, Any]
@@ -89,7 +90,7 @@ class MergedReports:
         return {
             **{name: sum(each[name] for each in every) for name in SUMS},
             "lateness": lateness.pack(),
-            "late": {name: sum(each["late"][name] for each in every) for name in every[0]["late"]},
+            "late": {name: sum(each["late"][name] for each in every) for name in LATE},
             "turn_max_s": max(each["turn_max_s"] for each in every),
             "saturated": any(each["saturated"] for each in every),
             "realtime": all(each["realtime"] for each in every),

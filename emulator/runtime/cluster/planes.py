@@ -23,8 +23,10 @@ from emulator.runtime.control.cluster_messages import ActAt
 from emulator.runtime.control.encoding import BadMessage
 from emulator.runtime.control.messages import FromZygote, Kill, ProcessExited, Spawned
 from emulator.runtime.control.remote import Kind
+from emulator.runtime.control.transport import parts
 from emulator.runtime.plane import Plane
 from emulator.runtime.programs.hosts import rows
+from emulator.runtime.programs.zygote_link import NUMBERS_PER_MESSAGE
 from emulator.scenario.schema.host import host_of
 
 if TYPE_CHECKING:
@@ -233,8 +235,8 @@ class SpreadZygotes:
         for number in numbers:
             by_host.setdefault(self._host_of[number], []).append(number)
         for host, theirs in by_host.items():
-            for first in range(0, len(theirs), 5000):
-                self._lead.say(host, Kill(tuple(theirs[first : first + 5000]), signum))
+            for some in parts(theirs, NUMBERS_PER_MESSAGE):
+                self._lead.say(host, Kill(some, signum))
 
     def _say(self, number: int, data: bytes) -> None:
         self._lead.send(self._host_of[number], Kind.STREAM, number, data)

@@ -14,18 +14,20 @@ from emulator.runtime.programs.child import redirect_stdio
 from emulator.runtime.programs.node_runner import set_process_name
 
 NICE_GROUP = -10  # of this session among sessions; the packet engine has -20, nodes 0
+RUN_LOG = "_skyloom.txt"  # of the session that leads the run
 
-
-_own_log = ["_skyloom.txt"]
+_own_log = RUN_LOG
 
 
 def own_log() -> str:
     """Where this session's processes say what goes wrong with them, as a message puts it."""
-    return f"logs/{_own_log[0]}"
+    return f"logs/{_own_log}"
 
 
 def begin(name: str, log: Path) -> None:
     """Make the calling process the leader of a session, with a name, a log for standard error, and room for nodes."""
+    global _own_log
+    _own_log = log.name
     os.setsid()
     _come_before_nodes()
     set_process_name(name)
@@ -34,7 +36,6 @@ def begin(name: str, log: Path) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # a socket and a namespace for each node
     redirect_stdio(log)
-    _own_log[0] = log.name
 
 
 def _come_before_nodes() -> None:

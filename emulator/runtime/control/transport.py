@@ -1,7 +1,7 @@
 """The transport of control messages: five methods that a transport has, and functions that send and receive over any.
 
-`channel.Channel` is the transport within one machine. A transport over a network would implement the same methods, but
-could carry no descriptors; so only commands, captures and forks use descriptors.
+`channel.Channel` is the transport within one machine. Between machines `remote.Connection` carries such messages, but
+no descriptors; so only commands, captures and forks use descriptors.
 
 Invariant: a packet arrives whole or not at all, and in order. Descriptors that no caller takes are closed.
 """

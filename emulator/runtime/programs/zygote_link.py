@@ -137,8 +137,8 @@ class ZygoteLink:
 
     def kill(self, numbers: Sequence[int], signum: int) -> None:
         """Signal the sessions of processes."""
-        for first in range(0, len(numbers), NUMBERS_PER_MESSAGE):
-            self._send(encode(Kill(tuple(numbers[first : first + NUMBERS_PER_MESSAGE]), signum)), [])
+        for some in parts(numbers, NUMBERS_PER_MESSAGE):
+            self._send(encode(Kill(some, signum)), [])
 
     def pause(self) -> None:
         """Read nothing from processes until `resume`: what they say has no room. They keep it, and count what they

@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from emulator.scenario import Scenario
 
 READY_ROWS = 2  # of the schedule before play begins: the first and the next
-OWN_LOG = "_skyloom.txt"  # standard error of the run's own processes
 
 
 @dataclass(slots=True)
@@ -78,7 +77,7 @@ class Reached:
         if isinstance(error, SkyloomError):
             self.error, self.error_code = str(error), error.exit_code
         else:
-            self.error = f"internal error: {type(error).__name__}: {error}; the traceback is in logs/{OWN_LOG}"
+            self.error = f"internal error: {type(error).__name__}: {error}; the traceback is in {session.own_log()}"
             self.error_code = EXIT_INTERNAL
 
 
@@ -131,7 +130,7 @@ class Supervisor:
 
     def _stages(self, reached: Reached) -> None:
         """All stages up to the end of play; `reached` gets the result of each."""
-        session.begin("supervisor", self.folder.logs / OWN_LOG)
+        session.begin("supervisor", self.folder.logs / session.RUN_LOG)
         signal.signal(signal.SIGTERM, lambda *_: self.launcher.stop())
         collector = reached.collector = Collector(
             self.folder, self.network, Panels.of(self.scenario, self.network)
