@@ -23,6 +23,7 @@ from emulator.runtime.cluster import figures
 from emulator.runtime.cluster.host import NODES_AT_ONCE
 from emulator.runtime.cluster.merge import MergedReports
 from emulator.runtime.cluster.pair_clocks import PairClocks
+from emulator.runtime.cluster.reports import LATE
 from emulator.runtime.cluster.versions import skew, versions
 from emulator.runtime.control.cluster_messages import FROM_HOST, Beat, HostReady, NodeTotals
 from emulator.runtime.control.encoding import BadMessage, decode, encode
@@ -133,7 +134,7 @@ def health(t_s: float, late_s: float = 0.001, **trunks: dict[str, Any]) -> dict[
     return {
         "op": "stats", "t_s": t_s, "ends": {}, "lateness": late.pack(), "cpu_s": 1.0, "engine_cpu_s": 0.5,
         "wakeups": 1, "overloaded_s": 0.0, "late_rows": 1, "late_handovers": 0, "untold": 0, "turn_max_s": 0.1,
-        "late": {"packets": 2, "engine_s": 0.5}, "saturated": False, "realtime": False, "unrouted": {1: 2},
+        "late": dict.fromkeys(LATE, 0.5) | {"packets": 2}, "saturated": False, "realtime": False, "unrouted": {1: 2},
         "captures_lost": {0: 1}, "told_s": t_s, "held": 0, "late_queues": 0, "host_cpu": 0.5, "host_memory_bytes": 9,
         "trunks": {int(peer[1:]): trunk for peer, trunk in trunks.items()},
     }  # fmt: skip
@@ -156,6 +157,16 @@ def test_the_halves_of_an_end_add_up() -> None:
     both = reports.merged(1, {"op": "stats", "t_s": 1.1, "ends": {0: counters(DELIVERED_PACKETS=4, LATE_MAX_S=0.1)}})
     assert both is not None
     assert both["ends"][0] == counters(SENT_PACKETS=5, DELIVERED_PACKETS=4, LATE_MAX_S=0.5)
+
+
+def test_a_cause_of_lateness_that_only_one_host_names_is_not_asked_of_the_others() -> None:
+    reports = MergedReports(network(), np.array([0, 1]), 2)
+    more = health(1.0)
+    more["late"]["weather_s"] = 1.0
+    reports.merged(0, more)
+    merged = reports.merged(1, health(1.0))
+    assert merged is not None
+    assert merged["late"] == dict.fromkeys(LATE, 1.0) | {"packets": 4}
 
 
 def test_the_last_report_is_that_of_the_last_host() -> None:
