@@ -15,7 +15,7 @@ from emulator.client.watch import Watch, live_runs
 
 pytestmark = pytest.mark.netns
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 SCENARIO = """
 name = "screen"
 duration = "60 s"
