@@ -17,7 +17,7 @@ REPAIR, UNACKED = 1, 2
 BEAT_BODY = struct.Struct("<qqIIII")
 
 
-FIRST, NUMBERS = (1 << 32) - 7, 1 << 32
+FIRST, NUMBERS = (1 << 32) - 5, 1 << 32
 
 
 def sequence(place: int) -> int:

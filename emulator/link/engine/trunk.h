@@ -17,7 +17,7 @@
 
 #define TRUNK_MAGIC 0x4B53
 #define TRUNK_VERSION 1
-#define TRUNK_FIRST (UINT32_MAX - 6) /* sequence: so that numbers begin anew at 0 in every run, not first in a long one */
+#define TRUNK_FIRST (UINT32_MAX - 4) /* sequence: so that numbers begin anew at 0 in every run, not first in a long one */
 #define TRUNK_DATAGRAMS 8192u /* that each side keeps: of what it sent for repair, of what came for torn records */
 #define TRUNK_SPAN 64u        /* datagrams that one record touches at most */
 #define TRUNK_SEGMENTS 44u    /* datagrams in one system call */

@@ -1,6 +1,6 @@
 """The trunk's format and repair against their model: streams cut anywhere, any loss, any order; asks at their times.
 
-Every trunk begins seven datagrams before its numbers begin anew at 0, so whatever is tested here passes that.
+Every trunk begins five datagrams before its numbers begin anew at 0, so whatever is tested here passes that.
 """
 
 from __future__ import annotations

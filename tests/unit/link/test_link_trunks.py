@@ -76,6 +76,8 @@ def test_merged_packets_cross_in_one_piece():
             data = udp4()[:38] + bytes([number]) * 60_000
             first.send("a", data)
             assert second.receive("b")[38:] == data[38:]
+        first.stop()
+        assert second.stop()["trunks"][0]["rejected"] == 0  # also of what lies at both ends of the sender's ring
 
 
 def test_what_another_run_sends_is_rejected():
