@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+import traceback
 from collections.abc import Callable, Iterable
 from functools import partial
 from math import isfinite
@@ -18,7 +19,7 @@ from typing import assert_never
 
 import msgpack
 
-from emulator.model.errors import EXIT_PLATFORM, PlatformError, SkyloomError
+from emulator.model.errors import EXIT_PLATFORM, EmulationError, PlatformError, SkyloomError
 from emulator.runtime.cluster.beginning import Beginning
 from emulator.runtime.cluster.follower import CLOCK
 from emulator.runtime.cluster.host_link import HostError, HostLink
@@ -104,11 +105,13 @@ class Lead:
             while len(links) < len(self._tasks):
                 self._check_runners(deadline, links)
                 for connection, hello in self._entrance.arrivals(Hello, 0.1):
+                    if not (0 <= hello.host < len(self._tasks) == len(hello.ports)):
+                        self._entrance.turn_away(connection)
+                        continue
                     self._arrived.append(connection)
-                    if 0 <= hello.host < len(self._tasks) and len(hello.ports) == len(self._tasks):
-                        if difference := skew(versions(), hello.versions):
-                            raise PlatformError(f"{self.names[hello.host]}: {difference}")
-                        links[hello.host] = HostLink(hello.host, connection, hello)
+                    if difference := skew(versions(), hello.versions):
+                        raise PlatformError(f"{self.names[hello.host]}: {difference}")
+                    links[hello.host] = HostLink(hello.host, connection, hello)
         finally:
             self._entrance.close()
         if self._entrance.strangers:
@@ -164,6 +167,14 @@ class Lead:
             link.connection.attach(partial(self._heard, link))
         tasks = (self._beat(), self._watch(), self.beginning.ask_clock())
         self._tasks_in_play = [asyncio.ensure_future(task) for task in tasks]
+        for task in self._tasks_in_play:
+            task.add_done_callback(self._task_done)
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        """A fault of the lead ends the run, and is not taken for one of the hosts, who miss its beats."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            traceback.print_exception(error)
+            self._fail(EmulationError(f"{type(error).__name__}: {error}"))
 
     def say(self, host: int, message: ControlMessage) -> None:
         self.send(host, Kind.MESSAGE, 0, message)
@@ -327,7 +338,7 @@ class Lead:
         link.connection.detach()
         self._fail(HostError(f"{self.names[link.number]}: {why}", exit_code))
 
-    def _fail(self, error: HostError) -> None:
+    def _fail(self, error: SkyloomError) -> None:
         """The first error is the run's."""
         if self.failure is None:
             self.failure = error

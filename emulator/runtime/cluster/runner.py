@@ -79,7 +79,10 @@ def _introduce(task: Task, address: str, connection: TlsConnection, trunks: dict
         ) from None
     ports = tuple(trunks[peer].getsockname()[1] if peer in trunks else 0 for peer in range(task.hosts))
     connection.say(Hello(task.host, versions(), clock_of(), address, ports))
-    frame = connection.receive_within(ANSWER_S)
+    try:
+        frame = connection.receive_within(ANSWER_S)
+    except TimeoutError:
+        raise PlatformError(f"the lead has not answered within {ANSWER_S:g} s") from None
     if frame is None:
         raise PlatformError("the lead has closed the connection; its own message says why")
     welcome = frame.message((Welcome,))

@@ -62,7 +62,7 @@ class Threads:
         trunks = runner._trunks(task, "127.0.0.1")
         try:
             runner._introduce(task, "127.0.0.1", connection, trunks)
-        except (PlatformError, TimeoutError):
+        except PlatformError:
             pass  # the lead has refused one of the two
         finally:
             for trunk in trunks.values():
@@ -133,9 +133,25 @@ def test_a_host_of_a_number_or_with_trunks_that_cannot_be_is_not_taken(
 ) -> None:
     monkeypatch.setattr(lead_module, "HELLO_S", 2.0)
     lead = lead_of(Threads(lambda task: replace(task, **told) if task.host else task))
-    with pytest.raises(PlatformError, match="host 1 has not come within 2 s"):
+    with pytest.raises(PlatformError, match="host 1 has not come within 2 s; strangers that were turned away: 1"):
         lead.start()
     lead.close()
+
+
+def test_a_runner_says_that_its_lead_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "ANSWER_S", 2.0)
+    lead = lead_of(Threads())
+    task = lead._tasks[1]
+    ours, theirs = socket.socketpair()
+    connection = TlsConnection(ours, context(task.identity, listens=False))
+    silent = TlsConnection(theirs, context(task.identity, listens=True))
+    shaking = threading.Thread(target=silent.receive_within, args=(10,))
+    shaking.start()
+    with pytest.raises(PlatformError, match="the lead has not answered within 2 s"):
+        runner._introduce(task, "127.0.0.1", connection, {})
+    shaking.join()
+    for each in (connection, silent, lead):
+        each.close()
 
 
 def test_strangers_neither_end_nor_hold_up_the_start() -> None:
@@ -249,6 +265,22 @@ def test_a_host_that_says_nothing_in_play_is_named(two: Any, monkeypatch: pytest
     assert not lead.hosts[0].gone
     lead.close()
     assert cluster.silent == [1], "nobody waits for its files"
+
+
+def test_a_fault_of_the_lead_in_play_is_the_failure_of_the_run(two: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    lead, _ = two
+    monkeypatch.setattr(lead, "say_all", {}.__getitem__)
+
+    async def play() -> None:
+        failed = asyncio.Event()
+        lead.on_failure.append(lambda error: failed.set())
+        lead.attach()
+        await asyncio.wait_for(failed.wait(), 10)
+        lead.finish(quickly=True)
+
+    asyncio.run(play())
+    assert str(lead.failure).startswith("KeyError: Beat(")
+    assert lead.failure.exit_code == EXIT_INTERNAL
 
 
 def test_warnings_of_hosts_are_bounded_and_a_failure_has_an_exit_code(two: Any) -> None:
