@@ -56,6 +56,11 @@ class Table(BaseModel):
         allow_inf_nan=False,
     )
 
+    def differs(self, name: str) -> bool:
+        """Whether a field has another value than its default. Not whether it was given: `--set table.key=…` gives the
+        defaults of the whole table, too."""
+        return bool(getattr(self, name) != type(self).model_fields[name].get_default(call_default_factory=True))
+
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Make scalars strict: TOML has types, so "72" is no integer. Containers stay lax: lists become tuples."""

@@ -84,7 +84,7 @@ def _check(parameters: Parameters, options: RecipeOptions) -> None:
             raise ParameterError(f"faults.{key}", str(found), f"{most} at most, all there are")
     happens = faults.relayers or faults.chains
     for key in ("at", "length"):
-        if f"{key}_s" in faults.model_fields_set and not happens:
+        if faults.differs(f"{key}_s") and not happens:
             found = show(getattr(faults, f"{key}_s"), "duration")
             raise ParameterError(f"faults.{key}", found, "a fault: `faults.relayers` or `faults.chains`")
     if happens and faults.at_s + faults.length_s > options.duration_s:

@@ -19,7 +19,7 @@ from nodes.xroute.policy.terms import PolicyError
 from nodes.xroute.proofs.names import names_in
 from scenarios.xroute.faults import LASTING
 from scenarios.xroute.graph import unreached
-from scenarios.xroute.parameters import Faults, Parameters
+from scenarios.xroute.parameters import Parameters
 from scenarios.xroute.registry import name_of
 from scenarios.xroute.side import (
     ATTACKER,
@@ -127,7 +127,7 @@ def _check(parameters: Parameters, options: RecipeOptions) -> None:
 
 
 def _check_use(parameters: Parameters) -> None:
-    """ParameterError for one that is given, and that the others leave without any effect."""
+    """ParameterError for one that is not its default, and that the others leave without any effect."""
     faults, mode = parameters.faults, parameters.mode
     happens = (faults.chains and faults.kind not in LASTING) or faults.relayers or faults.apart
     takes_turns = mode not in UNPROVED or parameters.baseline != "none"
@@ -140,16 +140,10 @@ def _check_use(parameters: Parameters) -> None:
     }
     for key, (table, is_used, expected) in wanted.items():
         field = f"{key.rpartition('.')[2]}_s"
-        given = _differs(faults, field) if table is faults else field in table.model_fields_set
-        if given and not is_used:
+        if table.differs(field) and not is_used:
             raise ParameterError(key, show(getattr(table, field), "duration"), expected)
-    if _differs(faults, "kind") and not faults.chains:
+    if faults.differs("kind") and not faults.chains:
         raise ParameterError("faults.kind", faults.kind, "`faults.chains`: how many chains it hits")
-
-
-def _differs(table: Faults, field: str) -> bool:
-    """Whether a value is not the default: `--set faults.liars=1` gives the defaults of the whole table, too."""
-    return bool(getattr(table, field) != type(table).model_fields[field].default)
 
 
 def _asked_of(side: Side, harms: Sequence[str]) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from scenario_fakes import NotANode, Probe, Shell
 
 from emulator.model.tables import Table, key_of, plain, table_of
@@ -36,6 +36,17 @@ def test_tables_do_not_change() -> None:
     shell = Shell.model_validate({"altitude": "550 km"})
     with pytest.raises(ValidationError, match="frozen"):
         shell.planes = 3
+
+
+def test_a_field_differs_from_its_default_whether_or_not_it_was_given() -> None:
+    class Loss(Table):
+        share: float = 0.5
+        bursts: list[int] = Field(default_factory=list)
+
+    same = Loss.model_validate({"share": 0.5, "bursts": []})
+    assert not same.differs("share") and not same.differs("bursts")
+    other = Loss.model_validate({"share": 0.25, "bursts": [3]})
+    assert other.differs("share") and other.differs("bursts")
 
 
 @pytest.mark.parametrize("value", ["72", 72.0, True, None])

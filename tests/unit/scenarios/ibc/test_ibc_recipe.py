@@ -103,14 +103,18 @@ def test_faults_hit_the_first_relayers_and_chains() -> None:
         ({"faults": {"relayers": 2}}, "faults.relayers"),
         ({"faults": {"chains": 3}}, "faults.chains"),
         ({"faults": {"chains": 1, "at": "58 s"}}, "faults.at"),
-        ({"faults": {"at": "20 s"}}, "faults.at"),
-        ({"faults": {"length": "5 s"}}, "faults.length"),
+        ({"faults": {"at": "25 s"}}, "faults.at"),
+        ({"faults": {"length": "6 s"}}, "faults.length"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(given: dict[str, Any], key: str) -> None:
     with pytest.raises(ParameterError) as refused:
         composed(**given)
     assert refused.value.key == key
+
+
+def test_a_sweep_over_faults_may_begin_with_none() -> None:
+    assert composed(faults={"relayers": 0, "chains": 0, "at": "20 s", "length": "5 s"}) == composed()
 
 
 @pytest.mark.parametrize(("version", "words"), [("v2", ""), ("v1", " v1 transfer")])
