@@ -211,7 +211,7 @@ def test_halts_hit_the_first_chains() -> None:
         ({"faults": {"chains": 1, "kind": "rate", "length": "5 s"}}, "faults.length"),
         ({"mode": "quorum", "baseline": "none", "turn": "5 s"}, "turn"),
         ({"challenge": "5 s"}, "challenge"),
-        ({"mode": "quorum", "prove": "5 s"}, "prove"),
+        ({"mode": "quorum", "prove": "6 s"}, "prove"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(given: dict[str, Any], key: str) -> None:
