@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 from emulator.fabric.kernel import syscalls
 from emulator.fabric.kernel.tun import DEVICE
@@ -53,7 +54,7 @@ def spawn(
     sys.stdout.flush()
     sys.stderr.flush()
     caller = os.getpid()
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)  # no signal before a handler exists
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)  # none is lost before somebody waits for it
     watcher = os.fork()
     if watcher == 0:
         os.close(read_end)
@@ -150,12 +151,11 @@ def _watch(
         os.write(write_end, f"no sandbox can be made: {error}; {_USER_HINT}".encode())
         return PlatformError.exit_code
 
-    def let_go(*_: object) -> None:
+    def let_go() -> None:
         syscalls.die_with_parent(0)
         os.kill(caller, DETACH)
 
-    signal.signal(DETACH, let_go)
-    return _outlive(lambda: _init(main, hosts, write_end))
+    return _outlive(lambda: _init(main, hosts, write_end), {DETACH: let_go})
 
 
 def _init(main: Callable[[], int], hosts: Mapping[str, tuple[str, ...]], write_end: int) -> int:
@@ -177,8 +177,14 @@ def _init(main: Callable[[], int], hosts: Mapping[str, tuple[str, ...]], write_e
     return _outlive(run)
 
 
-def _outlive(body: Callable[[], int]) -> int:
-    """Fork `body`, pass signals on to it, reap everything, and return its exit status."""
+def _outlive(body: Callable[[], int], on: Mapping[int, Callable[[], None]] = MappingProxyType({})) -> int:
+    """Fork `body`, pass signals on to it, reap everything, and return its exit status. `on`: what is done at others.
+
+    Signals stay blocked and are waited for: a handler in Python would wait for the end of a system call that begins
+    just after the signal has come.
+    """
+    awaited = {signal.SIGCHLD, *PASSED_ON, *on}
+    signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
     child = os.fork()
     if child == 0:
         _guard(body)
@@ -187,13 +193,16 @@ def _outlive(body: Callable[[], int]) -> int:
     for fd in (0, 1, 2):  # readers of these must see the end of `main` or of the caller, not of this process
         os.dup2(null, fd)
     os.closerange(3, 1 << 20)
-    for number in PASSED_ON:
-        signal.signal(number, lambda number, _frame: _pass_on(child, number))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
     while True:
-        pid, status = os.wait()
-        if pid == child:
-            return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+        number = signal.sigwait(awaited)
+        if number in on:
+            on[number]()
+        elif number in PASSED_ON:
+            _pass_on(child, number)
+        else:
+            for pid, status in iter(lambda: os.waitpid(-1, os.WNOHANG), (0, 0)):
+                if pid == child:
+                    return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
 def _pass_on(child: int, number: int) -> None:
