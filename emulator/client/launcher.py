@@ -40,14 +40,14 @@ def launch(
     """
     if cluster is None:
         return _launch_here(scenario, folder, capture, hosts, None)
-    if cluster.startswith("ray://"):
+    from emulator.runtime.cluster import pods, ray_joining
+
+    if cluster.startswith(ray_joining.CLIENT):
         from emulator.client.ray_front import launch_from_outside
 
         return launch_from_outside(scenario, folder, cluster, hosts, capture)
-    if cluster.startswith("pods:"):
-        from emulator.runtime.cluster.pods import Pods
-
-        return _launch_here(scenario, folder, capture, hosts, partial(Pods, cluster))
+    if cluster.startswith(pods.PREFIX):
+        return _launch_here(scenario, folder, capture, hosts, partial(pods.Pods, cluster))
     from emulator.runtime.cluster.ray_cluster import RayCluster
 
     return _launch_here(scenario, folder, capture, hosts, partial(RayCluster, cluster))
